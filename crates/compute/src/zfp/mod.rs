@@ -1,0 +1,1 @@
+//! The zfp codec for tiles.

@@ -1,0 +1,1 @@
+//! The CARTA wire: messages, frame header and version negotiation. No IO.

@@ -1,0 +1,14 @@
+//! Opening images: byte sources, FITS, headers, axes and world coordinates behind one trait.
+//!
+//! The room knows nothing of sessions, networks or schedulers. Everything here is synchronous; callers run it on
+//! a pool. Long calls poll an [`Interrupt`].
+
+mod description;
+mod error;
+mod section;
+mod source;
+
+pub use description::{Axes, Beam, ImageDescription, PixelType, Shape4};
+pub use error::ImageError;
+pub use section::Section;
+pub use source::{ImageSource, Interrupt, never};

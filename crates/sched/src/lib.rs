@@ -1,0 +1,1 @@
+//! The fair, prioritised, cancellable pool where all long work runs.

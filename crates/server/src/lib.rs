@@ -1,0 +1,1 @@
+//! The Chartroom server: HTTP, authentication, configuration, frontend, stores and metrics.

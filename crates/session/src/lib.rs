@@ -1,0 +1,1 @@
+//! Links, sessions, the registry of sessions, and the outbox.

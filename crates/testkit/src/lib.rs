@@ -1,0 +1,1 @@
+//! For tests: server fixtures, an ICD client, synthetic images.

@@ -1,0 +1,1 @@
+//! What a CARTA session can do: one module per family of messages.
