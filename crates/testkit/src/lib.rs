@@ -1,1 +1,9 @@
-//! For tests: server fixtures, an ICD client, synthetic images.
+//! For tests: synthetic images of known content, server fixtures, an ICD client.
+//!
+//! - [`fits`] writes FITS files of any shape and sample type, to memory or streamed to disk.
+//! - [`demo`] is the demonstration data: cubes whose every pixel follows from a documented formula.
+//! - [`large`] writes the large files that the benchmarks read.
+
+pub mod demo;
+pub mod fits;
+pub mod large;
