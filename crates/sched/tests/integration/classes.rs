@@ -1,0 +1,148 @@
+use std::sync::{Arc, Mutex, mpsc};
+
+use chartroom_sched::{CancelToken, Class, Owner, PATIENCE, SchedError, Scheduler, SchedulerOptions};
+
+use crate::support::{ALICE, BOB, hold, scheduler};
+
+#[tokio::test]
+async fn an_interactive_job_runs_at_once_while_batch_and_streaming_saturate_their_share() {
+    let scheduler = scheduler(3, 1);
+    let cancel = CancelToken::new();
+    let held = [
+        hold(&scheduler, Class::Batch, ALICE),
+        hold(&scheduler, Class::Streaming, ALICE),
+    ];
+    let waiting: Vec<_> = (0..100)
+        .map(|_| scheduler.submit(Class::Batch, ALICE, &cancel, |_| ()))
+        .collect();
+    for round in 0..10 {
+        let answer = scheduler
+            .submit(Class::Interactive, BOB, &cancel, move |_| round)
+            .await;
+        assert_eq!(answer, Ok(round));
+    }
+    // The reserve was free all the time, and no lower job took it.
+    assert_eq!(scheduler.gauges().class(Class::Batch).queued, waiting.len());
+    drop(held);
+    for job in waiting {
+        assert_eq!(job.await, Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn interactive_jobs_may_use_every_thread() {
+    let scheduler = scheduler(4, 1);
+    let held: Vec<_> = (0..4)
+        .map(|_| hold(&scheduler, Class::Interactive, ALICE))
+        .collect();
+    assert_eq!(scheduler.gauges().class(Class::Interactive).running, 4);
+    for held in held {
+        drop(held.release);
+        assert_eq!(held.job.await, Ok(()));
+    }
+}
+
+/// The worker that frees the share may itself take an interactive job; another must then be woken for the lower one.
+#[tokio::test]
+async fn a_lower_job_starts_on_an_idle_worker_when_its_share_becomes_free() {
+    let scheduler = scheduler(2, 1);
+    for _ in 0..200 {
+        let batch = hold(&scheduler, Class::Batch, ALICE);
+        let (started, has_started) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let next = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), move |_| ());
+        let urgent = scheduler.submit(Class::Interactive, BOB, &CancelToken::new(), move |_| {
+            started.send(()).unwrap();
+            let _ = released.recv();
+        });
+        has_started.recv().unwrap();
+        drop(batch.release);
+        assert_eq!(next.await, Ok(()));
+        drop(release);
+        assert_eq!(urgent.await, Ok(()));
+        assert_eq!(batch.job.await, Ok(()));
+    }
+}
+
+/// Queues jobs behind a held worker and answers the order in which they ran.
+async fn order_of(scheduler: &Scheduler, jobs: &[(Class, Owner)]) -> Vec<usize> {
+    // Two threads, one reserved: with the reserve held too, a single worker takes all that follows.
+    let reserve = hold(scheduler, Class::Interactive, Owner(99));
+    let gate = hold(scheduler, Class::Batch, Owner(99));
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let cancel = CancelToken::new();
+    let submitted: Vec<_> = jobs
+        .iter()
+        .enumerate()
+        .map(|(index, &(class, owner))| {
+            let log = Arc::clone(&log);
+            scheduler.submit(class, owner, &cancel, move |_| log.lock().unwrap().push(index))
+        })
+        .collect();
+    drop(gate.release);
+    for job in submitted {
+        assert_eq!(job.await, Ok(()));
+    }
+    drop(reserve.release);
+    let mut log = log.lock().unwrap();
+    std::mem::take(&mut *log)
+}
+
+#[tokio::test]
+async fn classes_run_in_their_order_and_owners_take_turns() {
+    use Class::{Batch, Interactive, Streaming};
+    let jobs = [
+        (Batch, ALICE),
+        (Batch, ALICE),
+        (Batch, BOB),
+        (Streaming, BOB),
+        (Streaming, BOB),
+        (Streaming, ALICE),
+        (Interactive, ALICE),
+    ];
+    assert_eq!(order_of(&scheduler(2, 1), &jobs).await, [6, 3, 5, 4, 0, 2, 1]);
+}
+
+#[tokio::test]
+async fn a_flood_of_interactive_jobs_delays_a_batch_job_by_the_documented_bound() {
+    let flood = 3 * PATIENCE as usize;
+    let mut jobs = vec![(Class::Batch, ALICE)];
+    jobs.extend((0..flood).map(|_| (Class::Interactive, BOB)));
+    let order = order_of(&scheduler(2, 1), &jobs).await;
+    assert_eq!(order.iter().position(|&job| job == 0), Some(PATIENCE as usize));
+}
+
+#[test]
+fn a_reserve_that_leaves_no_thread_is_refused_with_a_sentence() {
+    for (threads, interactive_reserve) in [(0, 0), (1, 1), (2, 3)] {
+        let refused = Scheduler::new(SchedulerOptions {
+            threads,
+            interactive_reserve,
+        })
+        .unwrap_err();
+        assert!(matches!(refused, SchedError::NoShareLeft { .. }));
+        assert!(
+            refused
+                .to_string()
+                .contains(&format!("a scheduler of {threads} threads"))
+        );
+    }
+}
+
+#[test]
+fn the_default_keeps_a_thread_free_and_leaves_one_for_the_rest() {
+    let SchedulerOptions {
+        threads,
+        interactive_reserve,
+    } = SchedulerOptions::default();
+    assert!(threads >= 2 && interactive_reserve >= 1 && interactive_reserve < threads);
+}
+
+#[tokio::test]
+async fn workers_are_named() {
+    let scheduler = scheduler(1, 0);
+    let name = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), |_| {
+        std::thread::current().name().map(str::to_owned)
+    });
+    assert_eq!(name.await, Ok(Some("chartroom-job-0".to_owned())));
+}
