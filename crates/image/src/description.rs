@@ -17,6 +17,19 @@ pub enum PixelType {
     F64,
 }
 
+impl PixelType {
+    /// Size of one stored pixel in bytes.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::U8 => 1,
+            Self::I16 => 2,
+            Self::I32 | Self::F32 => 4,
+            Self::I64 | Self::F64 => 8,
+        }
+    }
+}
+
 /// Which axis (counted from 0) plays which part. The picture is always made of axes 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Axes {

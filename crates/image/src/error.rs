@@ -1,6 +1,6 @@
 //! The one error of this room.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong while an image is opened, described or read.
 ///
@@ -44,4 +44,29 @@ pub enum ImageError {
     /// The caller's [`crate::Interrupt`] asked to stop.
     #[error("The reading was cancelled.")]
     Interrupted,
+}
+
+impl ImageError {
+    /// What the operating system said about `path`, with "not there" told apart.
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            std::io::ErrorKind::NotFound => Self::NotFound { path },
+            _ => Self::Io { path, source },
+        }
+    }
+
+    /// Names the file in a message about its content.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        let named = |reason: String| format!("{}: {reason}", path.display());
+        match self {
+            Self::Unsupported { reason } => Self::Unsupported {
+                reason: named(reason),
+            },
+            Self::Malformed { reason } => Self::Malformed {
+                reason: named(reason),
+            },
+            other => other,
+        }
+    }
 }

@@ -1,0 +1,117 @@
+//! FITS, the Flexible Image Transport System.
+//!
+//! Source: FITS Standard 4.0 (2018), <https://fits.gsfc.nasa.gov/fits_standard.html>.
+
+mod beams;
+mod card;
+mod compressed;
+mod describe;
+mod hdu;
+mod header;
+mod image;
+mod pixels;
+mod plan;
+mod view;
+
+use std::sync::Arc;
+
+pub use beams::of_aips_history;
+pub use card::{CARD, Card, Value};
+pub use compressed::CompressedImage;
+pub use describe::describe;
+pub use hdu::{FitsFile, Hdu, HduKind, first_image};
+pub use header::{BLOCK, HEADER_LIMIT, Header};
+pub use image::FitsImage;
+pub use pixels::Scaling;
+pub use view::image_header;
+
+use crate::{ImageDescription, ImageError, ImageSource};
+
+/// An image in a FITS file, described but not opened.
+#[derive(Debug, Clone)]
+pub struct ImageHdu {
+    /// Number of its HDU, counted from 0.
+    pub number: usize,
+    /// EXTNAME, empty if it has none.
+    pub name: String,
+    /// The image's header; for a compressed image, that of the image in it.
+    pub header: Header,
+    /// What is known without reading a pixel.
+    pub description: ImageDescription,
+    /// Whether the pixels are in compressed tiles.
+    pub compressed: bool,
+}
+
+impl ImageHdu {
+    /// Describes the image in one HDU. `aips_beam` allows the beam to come from the HISTORY of AIPS, if there is no
+    /// other.
+    ///
+    /// # Errors
+    /// [`ImageError::Unsupported`] if the HDU holds no image, [`ImageError::Malformed`] if its header is damaged.
+    pub fn describe(hdu: &Hdu, aips_beam: bool) -> Result<Self, ImageError> {
+        if !hdu.is_image() {
+            let reason = match hdu.kind {
+                HduKind::RandomGroups => format!("HDU {} holds random groups, not an image.", hdu.number),
+                _ => format!("HDU {} holds no image.", hdu.number),
+            };
+            return Err(ImageError::Unsupported { reason });
+        }
+        let compressed = hdu.kind == HduKind::CompressedImage;
+        let header = if compressed {
+            image_header(&hdu.header)
+        } else {
+            hdu.header.clone()
+        };
+        let mut description = describe(&header)?;
+        if aips_beam && description.beams.is_empty() {
+            description.beams.extend(of_aips_history(&header));
+        }
+        Ok(Self {
+            number: hdu.number,
+            name: hdu.name().to_owned(),
+            header,
+            description,
+            compressed,
+        })
+    }
+}
+
+/// Describes every image of a file, in the order of the file. Images whose headers are damaged are left out as long
+/// as there is another one.
+///
+/// # Errors
+/// [`ImageError::Unsupported`] if there is no image, [`ImageError::Malformed`] if there are only damaged ones.
+pub fn image_hdus(file: &FitsFile, aips_beam: bool) -> Result<Vec<ImageHdu>, ImageError> {
+    let mut images = Vec::new();
+    let mut damage = None;
+    for hdu in file.hdus().iter().filter(|hdu| hdu.is_image()) {
+        match ImageHdu::describe(hdu, aips_beam) {
+            Ok(image) => images.push(image),
+            Err(error) => damage = damage.or(Some(error)),
+        }
+    }
+    match damage {
+        _ if !images.is_empty() => Ok(images),
+        Some(error) => Err(error),
+        None => file.find("").map(|_| images),
+    }
+}
+
+/// Opens one image of a file; `hdu` is a name as for [`FitsFile::find`].
+///
+/// # Errors
+/// As [`FitsFile::find`], [`ImageHdu::describe`] and [`FitsImage::open`].
+pub fn open_image(
+    file: &FitsFile,
+    hdu: &str,
+    aips_beam: bool,
+) -> Result<(ImageHdu, Arc<dyn ImageSource>), ImageError> {
+    let hdu = file.find(hdu)?;
+    let image = ImageHdu::describe(hdu, aips_beam)?;
+    if image.compressed {
+        let reason = format!("HDU {} holds an image in compressed tiles.", hdu.number);
+        return Err(ImageError::Unsupported { reason });
+    }
+    let source = FitsImage::open(Arc::clone(file.source()), hdu)?.with_beams(image.description.beams.clone());
+    Ok((image, Arc::new(source)))
+}
