@@ -38,6 +38,8 @@ mod decoder;
 mod embedded;
 mod encoder;
 mod lanes;
+#[cfg(test)]
+mod tests;
 
 use crate::simd::dispatch;
 
@@ -78,8 +80,9 @@ pub enum ZfpError {
 /// with something close to their neighbours before, which gives a shorter stream and spares the other values of the
 /// block.
 ///
-/// Blocks whose largest magnitude is below 2^-98 (3e-30) lose their values, zeros apart, because the format's scaling in
-/// single precision overflows: what the reference library writes there is written here too.
+/// Blocks whose largest magnitude is below 2^-98 (3e-30) lose their values, unless all are zero, because the scaling
+/// overflows in single precision: they decode to tiny numbers. What the reference library writes there on x86-64 is
+/// written here on every machine.
 ///
 /// # Panics
 ///
