@@ -1,0 +1,256 @@
+//! Compressed images against the values that astropy decodes.
+
+use std::io::{BufRead, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use chartroom_image::bytes::{ByteSource, FileSource, MemorySource};
+use chartroom_image::fits::{CompressedImage, FitsFile, HduKind};
+use chartroom_image::{ImageError, ImageSource, Section, never};
+
+/// A compressed image with its values.
+struct Fixture {
+    name: String,
+    file: Vec<u8>,
+    values: Vec<f32>,
+}
+
+/// The images that `tests/compressed_oracle.py` has made.
+fn fixtures() -> Vec<Fixture> {
+    let packed: &[u8] = include_bytes!("../fixtures/compressed/images.gz");
+    let mut bytes = std::io::BufReader::new(flate2::read::GzDecoder::new(packed));
+    let mut fixtures = Vec::new();
+    let mut line = String::new();
+    while bytes.read_line(&mut line).unwrap() > 0 {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [name, length, pixels] = words[..] else { panic!("{line:?} is not a line of the fixtures") };
+        let mut file = vec![0; length.parse().unwrap()];
+        bytes.read_exact(&mut file).unwrap();
+        let mut values = vec![0; pixels.parse::<usize>().unwrap() * 4];
+        bytes.read_exact(&mut values).unwrap();
+        fixtures.push(Fixture { name: name.to_owned(), file, values: floats(&values) });
+        line.clear();
+    }
+    fixtures
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+fn open(source: Arc<dyn ByteSource>) -> Result<Vec<CompressedImage>, ImageError> {
+    let file = FitsFile::open(source)?;
+    file.hdus()
+        .iter()
+        .filter(|hdu| hdu.kind == HduKind::CompressedImage)
+        .map(|hdu| CompressedImage::open(Arc::clone(file.source()), hdu))
+        .collect()
+}
+
+fn open_bytes(bytes: Vec<u8>) -> Result<CompressedImage, ImageError> {
+    let images = open(Arc::new(MemorySource::new(bytes)))?;
+    images.into_iter().next().ok_or(ImageError::Unsupported { reason: "no compressed image".to_owned() })
+}
+
+fn read(image: &CompressedImage, section: &Section) -> Result<Vec<f32>, ImageError> {
+    let mut values = vec![0.0; section.pixels().unwrap()];
+    image.read(section, &mut values, &never)?;
+    Ok(values)
+}
+
+fn read_all(image: &CompressedImage) -> Result<Vec<f32>, ImageError> {
+    read(image, &Section::whole(&image.description().shape))
+}
+
+/// Equal bit by bit, except that every NaN equals every other.
+#[track_caller]
+fn assert_same(name: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{name}");
+    let same = |a: f32, b: f32| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+    let wrong = found.iter().zip(expected).filter(|(a, b)| !same(**a, **b)).count();
+    let first = found.iter().zip(expected).position(|(a, b)| !same(*a, *b));
+    if let Some(first) = first {
+        panic!("{name}: {wrong} of {} pixels differ, first pixel {first}: {} instead of {}", found.len(), found[first], expected[first]);
+    }
+}
+
+#[test]
+fn every_kind_of_compressed_image_has_the_values_that_astropy_finds() {
+    let mut failures = Vec::new();
+    for Fixture { name, file, values } in fixtures() {
+        let result = std::panic::catch_unwind(|| {
+            let image = open_bytes(file).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_same(&name, &read_all(&image).unwrap_or_else(|error| panic!("{name}: {error}")), &values);
+        });
+        if result.is_err() {
+            failures.push(name);
+        }
+    }
+    assert!(failures.is_empty(), "{failures:?}");
+}
+
+#[test]
+fn a_section_is_the_same_part_of_the_whole_image() {
+    let mut random = Random(1);
+    for Fixture { name, file, values } in fixtures() {
+        let image = open_bytes(file).unwrap();
+        let shape = image.description().shape.clone();
+        for _ in 0..20 {
+            let mut section = Section { start: Vec::new(), count: Vec::new() };
+            for &length in &shape {
+                let start = random.below(length);
+                section.start.push(start);
+                section.count.push(1 + random.below(length - start));
+            }
+            let mut expected = Vec::new();
+            let mut place = section.start.clone();
+            while expected.len() < section.pixels().unwrap() {
+                let index = place.iter().zip(&shape).rev().fold(0, |index, (at, length)| index * length + at);
+                expected.push(values[index as usize]);
+                for axis in 0..shape.len() {
+                    place[axis] += 1;
+                    if place[axis] < section.start[axis] + section.count[axis] {
+                        break;
+                    }
+                    place[axis] = section.start[axis];
+                }
+            }
+            assert_same(&name, &read(&image, &section).unwrap(), &expected);
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_damaged_files_end_in_values_or_sentences() {
+    let fixtures = fixtures();
+    let mut random = Random(2);
+    let mut errors = 0;
+    for round in 0..10_000 {
+        let fixture = &fixtures[round % fixtures.len()];
+        let mut bytes = fixture.file.clone();
+        // The primary header is another test's business; the table's header and data are hit alike.
+        for _ in 0..1 + random.below(8) {
+            let at = 2880 + random.below(bytes.len() as u64 - 2880) as usize;
+            match random.below(4) {
+                0 => bytes[at] = random.below(256) as u8,
+                1 => bytes[at] ^= 1 << random.below(8),
+                2 if at < 5760 => bytes[at] = b"0123456789- "[random.below(12) as usize],
+                2 => bytes[at] = 0xff,
+                _ => bytes.truncate(at.max(bytes.len() - 100)),
+            }
+            if bytes.len() <= 2880 {
+                break;
+            }
+        }
+        let Ok(image) = open_bytes(bytes) else {
+            errors += 1;
+            continue;
+        };
+        // A header may claim a larger image; the part that is asked for is not.
+        let shape = &image.description().shape;
+        let section = Section { start: vec![0; shape.len()], count: shape.iter().map(|n| (*n).min(50)).collect() };
+        if section.pixels().is_none_or(|pixels| pixels > 1 << 20) {
+            continue;
+        }
+        match read(&image, &section) {
+            Ok(_) => {}
+            Err(error) => {
+                errors += 1;
+                assert!(error.to_string().ends_with('.'), "{error}");
+            }
+        }
+    }
+    assert!(errors > 2000, "only {errors} damaged files were noticed");
+}
+
+#[test]
+fn a_file_that_ends_in_its_heap_is_refused() {
+    let fixture = fixtures().swap_remove(0);
+    let cut = fixture.file.len() - 2880;
+    let error = open_bytes(fixture.file[..cut].to_vec()).unwrap_err();
+    assert!(matches!(error, ImageError::Malformed { .. }), "{error}");
+}
+
+#[test]
+fn reading_stops_when_it_is_interrupted() {
+    let image = open_bytes(fixtures().swap_remove(0).file).unwrap();
+    let section = Section::whole(&image.description().shape);
+    let mut out = vec![0.0; section.pixels().unwrap()];
+    let answer = image.read(&section, &mut out, &|| true);
+    assert!(matches!(answer, Err(ImageError::Interrupted)));
+}
+
+/// The compressed images that come with astropy itself, for instance in its wheel on PyPI.
+///
+/// Runs where `CHARTROOM_ASTROPY_DATA` names astropy's folder `io/fits` and `python3` can import astropy.
+#[test]
+fn the_compressed_images_of_astropy_have_the_values_that_astropy_finds() {
+    let Some(folder) = std::env::var_os("CHARTROOM_ASTROPY_DATA").map(PathBuf::from) else {
+        eprintln!("NOT RUN: CHARTROOM_ASTROPY_DATA does not name the folder io/fits of an astropy installation.");
+        return;
+    };
+    let mut files = Vec::new();
+    find_fits(&folder, &mut files);
+    assert!(!files.is_empty(), "{} holds no FITS files", folder.display());
+    let mut compared = 0;
+    for path in files {
+        let Ok(source) = FileSource::open(&path) else { continue };
+        let Ok(file) = FitsFile::open(Arc::new(source)) else { continue };
+        let compressed: Vec<_> =
+            file.hdus().iter().filter(|hdu| hdu.kind == HduKind::CompressedImage).collect();
+        if compressed.is_empty() {
+            continue;
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compressed_oracle.py");
+        let dump = Command::new("python3")
+            .arg(script)
+            .arg("dump")
+            .arg(&path)
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("python3 runs");
+        assert!(dump.status.success(), "astropy does not read {}", path.display());
+        let mut bytes = dump.stdout.as_slice();
+        for hdu in compressed {
+            let name = format!("{} HDU {}", path.display(), hdu.number);
+            let image = CompressedImage::open(Arc::clone(file.source()), hdu).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let mut line = String::new();
+            bytes.read_line(&mut line).unwrap();
+            let shape = image.description().shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
+            assert_eq!(line.trim(), format!("HDU {} {shape}", hdu.number), "{name}");
+            let found = read_all(&image).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let (expected, rest) = bytes.split_at(found.len() * 4);
+            bytes = rest;
+            assert_same(&name, &found, &floats(expected));
+            eprintln!("{name}: {} pixels agree", found.len());
+            compared += 1;
+        }
+    }
+    assert!(compared > 0, "{} holds no compressed images", folder.display());
+}
+
+fn find_fits(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            find_fits(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "fits") {
+            files.push(path);
+        }
+    }
+    files.sort();
+}
+
+/// A small seeded generator of random numbers (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
