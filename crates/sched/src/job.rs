@@ -153,12 +153,12 @@ where
             return Ending::Cancelled;
         };
         let result = contain(move || {
-            if token.is_cancelled() {
+            if token.is_doomed() {
                 drop(work);
                 return None;
             }
             let value = work(token);
-            (!token.is_cancelled()).then_some(value)
+            (!token.is_doomed()).then_some(value)
         });
         let (outcome, ending) = match result {
             Ok(Some(value)) => (Ok(value), Ending::Finished),

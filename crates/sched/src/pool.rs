@@ -41,7 +41,7 @@ struct State {
     gauges: Gauges,
     idle: usize,
     closed: bool,
-    /// For each worker, the token of the job that it runs.
+    /// For each worker, the token of the job that it runs or answers.
     running: Vec<Option<CancelToken>>,
 }
 
@@ -184,7 +184,8 @@ impl Pool {
     /// The life of a worker thread.
     pub(crate) fn work(&self, worker: usize) {
         while let Some((ticket, waiting)) = self.next(worker) {
-            self.run(worker, ticket, waiting);
+            self.run(ticket, waiting);
+            self.leave(worker);
         }
     }
 
@@ -218,7 +219,7 @@ impl Pool {
         }
     }
 
-    fn run(&self, worker: usize, ticket: Ticket, waiting: Waiting) {
+    fn run(&self, ticket: Ticket, waiting: Waiting) {
         let Waiting {
             mut work,
             token,
@@ -249,17 +250,22 @@ impl Pool {
         meters.run_seconds.record(ran);
         meters.ended(ending);
         // Counted before it is answered: whoever has the outcome sees it in the gauges.
-        self.count_run(worker, ticket.class, ending, waited, ran);
+        self.count_run(ticket.class, ending, waited, ran);
         work.settle();
     }
 
-    fn count_run(&self, worker: usize, class: Class, ending: Ending, waited: Duration, ran: Duration) {
+    fn count_run(&self, class: Class, ending: Ending, waited: Duration, ran: Duration) {
         let mut state = lock(&self.state);
         let gauges = &mut state.gauges.classes[class];
         gauges.running -= 1;
         gauges.waited += waited;
         gauges.ran += ran;
         state.count(ending);
+    }
+
+    /// Notes that a worker has done with its job, the answer included.
+    fn leave(&self, worker: usize) {
+        let mut state = lock(&self.state);
         let token = state.running.get_mut(worker).and_then(Option::take);
         let drained = state.is_drained();
         drop(state);
@@ -285,7 +291,7 @@ impl Pool {
         }
     }
 
-    /// Waits until a closed pool runs nothing.
+    /// Waits until a closed pool runs nothing and has answered for all.
     pub(crate) async fn drained(&self) {
         let mut notified = std::pin::pin!(self.drained.notified());
         notified.as_mut().enable();

@@ -121,6 +121,17 @@ impl CancelToken {
         self.0.cancelled.load(Ordering::Acquire)
     }
 
+    /// Whether the token is cancelled or is about to be, because a cancel is on its way down from an ancestor.
+    ///
+    /// Ancestors are marked first. Asked before a job starts, this keeps a worker that one job of a cancelled family has left
+    /// from starting the next one before the cancel has come there.
+    pub(crate) fn is_doomed(&self) -> bool {
+        std::iter::successors(Some(&self.0), |node| {
+            node.parent.as_ref().map(|parent| &parent.node)
+        })
+        .any(|node| node.cancelled.load(Ordering::Acquire))
+    }
+
     /// Waits until the token is cancelled.
     pub async fn cancelled(&self) {
         let mut notified = pin!(self.0.wake.notified());
@@ -208,6 +219,19 @@ mod tests {
         assert_eq!(children(&root), 1);
         drop(kept);
         assert_eq!(children(&root), 0);
+    }
+
+    #[test]
+    fn a_token_is_doomed_before_the_cancel_of_its_ancestor_has_come_down_to_it() {
+        let root = CancelToken::new();
+        let middle = root.child();
+        let leaf = middle.child();
+        assert!(!leaf.is_doomed());
+        let observed = leaf.clone();
+        // Runs in the midst of the cancel: after the root, before the leaf.
+        let middle_hook = root.child_with_hook(move || assert!(observed.is_doomed()));
+        root.cancel();
+        assert!(middle_hook.is_doomed() && leaf.is_doomed() && leaf.is_cancelled());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, mpsc};
 
-use chartroom_sched::{CancelToken, Class, Owner, PATIENCE, SchedError, Scheduler, SchedulerOptions};
+use chartroom_sched::{CancelToken, Class, Job, Owner, PATIENCE, SchedError, Scheduler, SchedulerOptions};
 
 use crate::support::{ALICE, BOB, hold, scheduler};
 
@@ -136,6 +136,14 @@ fn the_default_keeps_a_thread_free_and_leaves_one_for_the_rest() {
         interactive_reserve,
     } = SchedulerOptions::default();
     assert!(threads >= 2 && interactive_reserve >= 1 && interactive_reserve < threads);
+}
+
+#[test]
+fn handles_and_tokens_may_cross_and_be_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Scheduler>();
+    shared::<CancelToken>();
+    shared::<Job<Vec<f32>>>();
 }
 
 #[tokio::test]

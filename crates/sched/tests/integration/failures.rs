@@ -109,6 +109,19 @@ async fn shutdown_cancels_what_waits_and_waits_for_what_runs() {
     assert_eq!(scheduler.shutdown(Duration::ZERO).await, 0);
 }
 
+#[tokio::test]
+async fn after_a_complete_shutdown_every_outcome_is_there() {
+    for _ in 0..200 {
+        let scheduler = scheduler(2, 1);
+        let job = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), |_| ());
+        assert_eq!(scheduler.shutdown(Duration::from_secs(3600)).await, 0);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(std::pin::pin!(job).poll(&mut context).is_ready());
+        // Renews the budget of this task, without which tokio's channels feign to be pending.
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn shutdown_does_not_wait_beyond_its_deadline_and_cancels_what_still_runs() {
     let scheduler = scheduler(2, 1);
