@@ -35,6 +35,12 @@ pub enum ImageError {
         /// What is wrong and where.
         reason: String,
     },
+    /// The file needs more room than there is.
+    #[error("Too large: {reason}")]
+    TooLarge {
+        /// What does not fit where.
+        reason: String,
+    },
     /// The caller asked for pixels outside the image or gave a buffer of another size.
     #[error("Invalid request: {reason}")]
     Request {

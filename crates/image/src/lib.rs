@@ -4,17 +4,26 @@
 //! a pool. Long calls poll an [`Interrupt`].
 
 pub mod bytes;
+mod cache;
+pub mod conformance;
 mod description;
 mod error;
 pub mod fits;
+pub mod info;
+mod memory;
 mod open;
 mod probe;
 mod section;
 mod source;
+mod spill;
+pub mod wcs;
 
+pub use cache::{BlockCache, BlockKey, CacheCounters};
 pub use description::{Axes, Beam, ImageDescription, PixelType, Shape4};
 pub use error::ImageError;
+pub use memory::MemoryImage;
 pub use open::{OpenImage, OpenOptions, describe, open};
 pub use probe::{FileKind, probe, probe_file, probe_folder};
 pub use section::Section;
 pub use source::{ImageSource, Interrupt, never};
+pub use spill::{SpillSpace, SpilledSource};

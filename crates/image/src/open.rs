@@ -1,10 +1,12 @@
 //! From a path to an image.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::bytes::FileSource;
+use crate::bytes::{ByteSource, FileSource};
 use crate::fits::{self, FitsFile, ImageHdu};
+use crate::spill::{SpillSpace, SpilledSource, gzip_reader, unpack_error};
 use crate::{FileKind, ImageError, ImageSource, Interrupt};
 
 /// How images are opened.
@@ -12,6 +14,8 @@ use crate::{FileKind, ImageError, ImageSource, Interrupt};
 pub struct OpenOptions {
     /// Whether the beam may come from the HISTORY cards of AIPS.
     pub aips_beam: bool,
+    /// Where files compressed with gzip are unpacked; without it they are described, but not opened.
+    pub spill: Option<Arc<SpillSpace>>,
 }
 
 /// An open image with its header.
@@ -41,7 +45,8 @@ pub fn open(
     Ok(OpenImage { hdu, source })
 }
 
-/// Describes every image of a file without reading a pixel.
+/// Describes every image of a file without reading a pixel. Of a file compressed with gzip only the first image is
+/// described: it is unpacked as far as that image's header, and forgotten.
 ///
 /// # Errors
 /// As [`open`].
@@ -50,25 +55,50 @@ pub fn describe(
     options: &OpenOptions,
     interrupt: Interrupt<'_>,
 ) -> Result<Vec<ImageHdu>, ImageError> {
-    let file = open_file(path, options, interrupt)?;
-    fits::image_hdus(&file, options.aips_beam).map_err(|error| error.in_file(path))
+    match known_kind(path)? {
+        FileKind::FitsGzip => {
+            // What comes in front of the image is bounded as if it were kept.
+            let limit = options.spill.as_ref().map_or(u64::MAX, |space| space.quota());
+            let stream = gzip_reader(path)?.take(limit);
+            let image = fits::first_image(stream, path, interrupt)
+                .and_then(|hdu| ImageHdu::describe(&hdu, options.aips_beam));
+            Ok(vec![image.map_err(|error| unpacking(path, error))?])
+        }
+        _ => {
+            let file = open_file(path, options, interrupt)?;
+            fits::image_hdus(&file, options.aips_beam).map_err(|error| error.in_file(path))
+        }
+    }
 }
 
-fn open_file(path: &Path, _options: &OpenOptions, interrupt: Interrupt<'_>) -> Result<FitsFile, ImageError> {
-    let kind = crate::probe(path).map_err(|source| ImageError::io(path, source))?;
+fn open_file(path: &Path, options: &OpenOptions, interrupt: Interrupt<'_>) -> Result<FitsFile, ImageError> {
+    let kind = known_kind(path)?;
     if interrupt() {
         return Err(ImageError::Interrupted);
     }
-    let source: Arc<dyn crate::bytes::ByteSource> = match kind {
-        Some(FileKind::Fits) => Arc::new(FileSource::open(path)?),
-        Some(other) => {
+    let source: Arc<dyn ByteSource> = match (kind, &options.spill) {
+        (FileKind::Fits, _) => Arc::new(FileSource::open(path)?),
+        (FileKind::FitsGzip, Some(space)) => Arc::new(SpilledSource::unpack(path, space, interrupt)?),
+        (other, _) => {
             let reason = format!("{} is {other}, which cannot be opened.", path.display());
-            return Err(ImageError::Unsupported { reason });
-        }
-        None => {
-            let reason = format!("{} is not an image of a known format.", path.display());
             return Err(ImageError::Unsupported { reason });
         }
     };
     FitsFile::open(source).map_err(|error| error.in_file(path))
+}
+
+fn known_kind(path: &Path) -> Result<FileKind, ImageError> {
+    let kind = crate::probe(path).map_err(|source| ImageError::io(path, source))?;
+    kind.ok_or_else(|| {
+        let reason = format!("{} is not an image of a known format.", path.display());
+        ImageError::Unsupported { reason }
+    })
+}
+
+/// Reading a damaged gzip stream looks like trouble with the disk.
+fn unpacking(path: &Path, error: ImageError) -> ImageError {
+    match error {
+        ImageError::Io { source, .. } => unpack_error(path, source),
+        other => other.in_file(path),
+    }
 }

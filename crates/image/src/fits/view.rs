@@ -13,6 +13,13 @@ pub fn image_header(table: &Header) -> Header {
     Header::new(cards, table.hdu())
 }
 
+/// Keywords of the table and of the compression, without their numbers.
+const OF_THE_TABLE: [&str; 28] = [
+    "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "THEAP", "CHECKSUM", "DATASUM", "TTYPE",
+    "TFORM", "TUNIT", "TNULL", "TSCAL", "TZERO", "TDISP", "TDIM", "ZIMAGE", "ZTILE", "ZCMPTYPE", "ZNAME",
+    "ZVAL", "ZMASKCMP", "ZQUANTIZ", "ZDITHER", "ZSCALE", "ZZERO", "ZBLANK",
+];
+
 fn translate(card: &Card) -> Option<Card> {
     let keyword = &*card.keyword;
     let (stem, _) = keyword.split_at(keyword.trim_end_matches(|c: char| c.is_ascii_digit()).len());
@@ -27,15 +34,7 @@ fn translate(card: &Card) -> Option<Card> {
         "ZHECKSUM" => "CHECKSUM",
         "ZDATASUM" => "DATASUM",
         "ZNAXIS" => return Some(card.clone().renamed(keyword.get(1..)?)),
-        "XTENSION" | "BITPIX" | "NAXIS" | "PCOUNT" | "GCOUNT" | "TFIELDS" | "THEAP" | "CHECKSUM"
-        | "DATASUM" => {
-            return None;
-        }
-        "TTYPE" | "TFORM" | "TUNIT" | "TNULL" | "TSCAL" | "TZERO" | "TDISP" | "TDIM" | "ZIMAGE" | "ZTILE"
-        | "ZCMPTYPE" | "ZNAME" | "ZVAL" | "ZMASKCMP" | "ZQUANTIZ" | "ZDITHER" | "ZSCALE" | "ZZERO"
-        | "ZBLANK" => {
-            return None;
-        }
+        _ if OF_THE_TABLE.contains(&stem) => return None,
         _ => return Some(card.clone()),
     };
     Some(card.clone().renamed(image))
