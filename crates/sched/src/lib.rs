@@ -41,21 +41,24 @@
 //!
 //! Turns between owners, a reserve and the removal of cancelled work need a queue of our own, whatever runs it. Behind that
 //! queue, plain threads that sleep on a condition variable start a job as fast as the operating system wakes a thread, and
-//! burn nothing while there is none. On two cores of a Linux virtual machine with little else to do
-//! (`examples/fairness.rs`, release build):
+//! burn nothing while there is none. On two cores of a Linux virtual machine (`examples/fairness.rs`,
+//! release build, run at raised priority beside light other load; ranges over the calm runs):
 //!
 //! | from submission | median | 99 % |
 //! |---|---|---|
-//! | a bare thread woken through a channel, for comparison | 4 µs | 19 to 24 µs |
+//! | a bare thread woken through a channel, for comparison | 3 to 10 µs | 15 to 24 µs, once 0.6 ms |
 //! | to the start, idle pool | 3 to 6 µs | 10 to 30 µs |
 //! | to the start, batch pieces of 5 ms saturating their share | 4 to 6 µs | 27 to 38 µs |
 //! | to the awaited answer, idle pool | 5 to 8 µs | 16 to 49 µs |
 //! | to the awaited answer, batch saturating its share | 6 to 9 µs | 41 to 54 µs |
-//! | from a cancel to the outcome of a job that polls at least every 10 µs | 5 µs | 41 µs |
+//! | from a cancel to the outcome of a job that polls at least every 10 µs | 5 to 6 µs | 33 to 41 µs |
 //!
-//! A piece of [`parallel`](Scheduler::parallel) costs 3 µs beyond its work; pieces of 2 ms run at the speed of bare threads.
+//! The slowest start of 2000 under batch load was between 0.2 and 4 ms. When other processes fill both cores, the 99th
+//! percentile under batch load is a time slice of the kernel, 4 to 7 ms: the reserve keeps a thread free, not a core.
+//!
+//! A piece of [`parallel`](Scheduler::parallel) costs 3 to 4 µs beyond its work; pieces of 2 ms run at the speed of bare threads.
 //! The reserve is taken from the cores and not added to them: with one thread more than cores, batch work gets both cores,
-//! and the 99th percentile of an interactive start becomes a time slice of the kernel, 4.5 ms.
+//! and the 99th percentile of an interactive start becomes that time slice.
 //!
 //! # Metrics
 //!
