@@ -1,0 +1,8 @@
+//! What a viewer shows of an image: its header, and what can be said of it in words.
+
+mod computed;
+mod entry;
+mod number;
+
+pub use computed::computed_entries;
+pub use entry::{EntryKind, HeaderEntry, header_entries};
