@@ -1,0 +1,178 @@
+//! The composition root: here the rooms are put together.
+
+use std::{env, io::Write, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use crate::{
+    browser,
+    error::ServerError,
+    folders::DataFolders,
+    link::{NoApplication, SocketService},
+    options::Options,
+    server::Server,
+};
+
+/// Starts a server with everything that belongs to it.
+///
+/// # Errors
+/// Whatever keeps it from starting, as a sentence; see [`Server::start`] and [`DataFolders::resolve`].
+pub async fn start(options: &Options) -> Result<Server, ServerError> {
+    start_in(options, &data_folders(options)?).await
+}
+
+/// Runs a server until `stop` is ready or, if the options say so, nobody is there any more.
+///
+/// Writes the one line to standard output when clients may come.
+///
+/// # Errors
+/// As [`start`].
+pub async fn run(options: &Options, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
+    for name in &options.without_effect {
+        tracing::info!("option --{name} of carta_backend has no effect here");
+    }
+    let data = data_folders(options)?;
+    let server = start_in(options, &data).await?;
+    announce(&server);
+    if options.open_browser && options.serve_frontend {
+        browser::open(&page(&server, &data), options.browser.as_deref());
+    }
+    tokio::select! {
+        () = stop => tracing::info!("told to stop"),
+        () = deserted(server.links(), options.initial_timeout, options.exit_timeout) => {
+            tracing::info!("nobody is connected any more");
+        }
+    }
+    server.stop().await;
+    Ok(())
+}
+
+async fn start_in(options: &Options, data: &DataFolders) -> Result<Server, ServerError> {
+    let server = Server::start(options, service(options, data)).await?;
+    tracing::info!(
+        address = %server.address(),
+        top_level_folder = %data.top_level.display(),
+        read_only = options.read_only,
+        "listening"
+    );
+    if !options.require_auth {
+        tracing::warn!("no token is asked for: everybody who reaches the port may read all data");
+    }
+    Ok(server)
+}
+
+/// What speaks on the WebSockets.
+fn service(_options: &Options, _data: &DataFolders) -> Arc<dyn SocketService> {
+    Arc::new(NoApplication)
+}
+
+fn data_folders(options: &Options) -> Result<DataFolders, ServerError> {
+    let current = env::current_dir().map_err(|source| ServerError::System {
+        what: "The current folder is not known",
+        source,
+    })?;
+    DataFolders::resolve(options, &current)
+}
+
+/// The only thing that ever goes to standard output. Whoever closed it does not want to know.
+fn announce(server: &Server) {
+    let mut output = std::io::stdout().lock();
+    let _ = writeln!(output, "chartroom listening on {}", server.url()).and_then(|()| output.flush());
+}
+
+/// The address of the page with the files that were named at the start.
+fn page(server: &Server, data: &DataFolders) -> String {
+    let mut url = server.url().to_owned();
+    if !data.files.is_empty() {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str("files=");
+        url.push_str(
+            &data
+                .files
+                .iter()
+                .map(|file| escaped(file))
+                .collect::<Vec<_>>()
+                .join(","),
+        );
+    }
+    url
+}
+
+/// `text` as a part of a query.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push('%');
+            escaped.push_str(&crate::auth::hex(&[byte]));
+        }
+    }
+    escaped
+}
+
+/// Ready when nobody connected within `initial`, or the last one has been gone for `exit`; `None` is never.
+async fn deserted(mut links: watch::Receiver<usize>, initial: Option<Duration>, exit: Option<Duration>) {
+    let mut patience = initial;
+    loop {
+        let empty = *links.borrow_and_update() == 0;
+        let waited_in_vain = async {
+            match patience.filter(|_| empty) {
+                Some(patience) => tokio::time::sleep(patience).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = waited_in_vain => return,
+            changed = links.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                patience = exit;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{sync::watch, time::Instant};
+
+    use super::*;
+
+    #[test]
+    fn names_of_files_are_escaped_in_the_address() {
+        assert_eq!(escaped("set/a b&c,d.fits"), "set/a%20b%26c%2cd.fits");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_nobody_uses_stops_after_the_initial_timeout() {
+        let begin = Instant::now();
+        let links = watch::Sender::new(0);
+        deserted(links.subscribe(), Some(Duration::from_secs(30)), None).await;
+        assert_eq!(begin.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_stops_when_the_last_link_has_been_gone_for_the_exit_timeout() {
+        let begin = Instant::now();
+        let links = watch::Sender::new(0);
+        let deserted = deserted(
+            links.subscribe(),
+            Some(Duration::from_secs(30)),
+            Some(Duration::from_secs(5)),
+        );
+        let user = async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            links.send_replace(1);
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            links.send_replace(0);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! { () = deserted => {}, () = user => {} }
+        assert_eq!(begin.elapsed(), Duration::from_secs(125));
+    }
+}

@@ -1,0 +1,132 @@
+//! Accepting connections and speaking HTTP on them.
+
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::Request, http::StatusCode, response::Response};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+
+use super::{
+    Peer, answer,
+    limits::{AddressLimits, Admission, Slot},
+};
+
+/// How long a client may take for the head of a request, and keep a connection open without one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for connections that are only told to go away.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after the operating system refused a connection, mostly for want of file descriptors.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+
+/// What one connection may use.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// Largest head of a request, in bytes; at least 8192.
+    pub(crate) max_header_size: usize,
+    /// Connections by address.
+    pub(crate) addresses: AddressLimits,
+}
+
+/// Serves `router` on `listener` until `shutdown`; connections are tasks of `tasks`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                continue;
+            }
+        };
+        // Small answers must not wait for more; where the system refuses, they do.
+        let _ = stream.set_nodelay(true);
+        match limits.addresses.admit(address.ip()) {
+            Admission::Admitted(slot) => {
+                let connection = connection(
+                    stream,
+                    address,
+                    router.clone(),
+                    slot,
+                    limits.max_header_size,
+                    shutdown.clone(),
+                );
+                tasks.spawn(connection);
+            }
+            Admission::Refused(slot) => {
+                tracing::warn!(%address, "too many connections from one address");
+                tasks.spawn(refuse(stream, slot, shutdown.clone()));
+            }
+            Admission::Dropped => {}
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    address: SocketAddr,
+    router: Router,
+    slot: Slot,
+    max_header_size: usize,
+    shutdown: CancellationToken,
+) {
+    let slot = Arc::new(slot);
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(address));
+        request.extensions_mut().insert(Arc::clone(&slot));
+        router.clone().oneshot(request)
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(max_header_size)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%address, %error, "connection ended");
+    }
+}
+
+async fn refuse(stream: TcpStream, slot: Slot, shutdown: CancellationToken) {
+    let service = service_fn(|_: hyper::Request<Incoming>| async {
+        let sentence = "Too many connections are open from this address; close some pages and try again.";
+        let mut response: Response = answer::failure(StatusCode::TOO_MANY_REQUESTS, sentence);
+        response
+            .headers_mut()
+            .insert("retry-after", axum::http::HeaderValue::from_static("5"));
+        Ok::<_, Infallible>(response)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REFUSAL_TIMEOUT)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    // Whatever becomes of it, it is over.
+    let _ = tokio::select! {
+        () = shutdown.cancelled() => Ok(Ok(())),
+        served = tokio::time::timeout(REFUSAL_TIMEOUT, connection) => served,
+    };
+    drop(slot);
+}

@@ -1,0 +1,167 @@
+//! The binary as launchers see it.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+fn command(folder: &std::path::Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chartroom"));
+    command
+        .current_dir(folder)
+        .env_clear()
+        .args(["--no-browser", "--port", "0", "--state-dir", "state"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// The first line on standard output, and what reads the rest.
+fn first_line(child: &mut Child) -> (String, BufReader<std::process::ChildStdout>) {
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    (line, output)
+}
+
+#[cfg(unix)]
+fn end(child: &mut Child, signal: &str) -> (Duration, std::process::ExitStatus) {
+    let begin = Instant::now();
+    let sent = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    let status = child.wait().unwrap();
+    (begin.elapsed(), status)
+}
+
+#[test]
+#[cfg(unix)]
+fn one_line_goes_to_standard_output_and_signals_end_the_process_within_5_seconds() {
+    for signal in ["-TERM", "-INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = command(folder.path())
+            .arg("--log-level")
+            .arg("trace")
+            .spawn()
+            .unwrap();
+        let (line, mut rest) = first_line(&mut child);
+        let url = line
+            .strip_prefix("chartroom listening on http://127.0.0.1:")
+            .unwrap()
+            .strip_suffix('\n')
+            .unwrap();
+        let (port, token) = url.split_once("/?token=").unwrap();
+        assert_eq!(token.len(), 64);
+        // A client that stays connected must not hold the process up; its token must not be logged.
+        let mut client = std::net::TcpStream::connect(("127.0.0.1", port.parse().unwrap())).unwrap();
+        let request = format!("GET /api/database/preferences?token={token} HTTP/1.1\r\nHost: a\r\n\r\n");
+        std::io::Write::write_all(&mut client, request.as_bytes()).unwrap();
+        let mut start = [0u8; 12];
+        client.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
+        let (elapsed, status) = end(&mut child, signal);
+        assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+        assert!(status.success());
+        let (mut more, mut log) = (String::new(), String::new());
+        rest.read_to_string(&mut more).unwrap();
+        child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert_eq!(more, "");
+        assert!(log.contains("listening") && !log.contains(token), "{log}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn the_line_has_the_prefix_and_no_token_where_none_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = command(folder.path())
+        .args([
+            "--debug_no_auth",
+            "--http_url_prefix",
+            "carta",
+            "--log-format",
+            "json",
+        ])
+        .spawn()
+        .unwrap();
+    let (line, _rest) = first_line(&mut child);
+    assert!(
+        line.starts_with("chartroom listening on http://127.0.0.1:") && line.ends_with("/carta/\n"),
+        "{line}"
+    );
+    end(&mut child, "-TERM");
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(
+        log.lines()
+            .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_server_that_nobody_uses_ends_by_itself_when_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(folder.path())
+        .args(["--initial_timeout", "50ms"])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+}
+
+#[test]
+fn mistakes_are_told_on_standard_error_with_a_failing_status() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, part) in [
+        (
+            &["--frontend", "nowhere"][..],
+            "The frontend folder nowhere can not be read",
+        ),
+        (&["nowhere"], "The starting folder or file"),
+        (
+            &["--memory-limit", "much"],
+            "Option --memory-limit: 'much' is not a size",
+        ),
+        (&["--colour"], "unexpected argument"),
+    ] {
+        let output = command(folder.path()).args(arguments).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty());
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn help_shows_the_options_and_none_of_carta_backends_spellings() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(folder.path()).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for option in [
+        "--top-level-folder <DIR>",
+        "--no-auth",
+        "--session-retention <TIME>",
+        "[default: 127.0.0.1]",
+    ] {
+        assert!(help.contains(option), "{help}");
+    }
+    for hidden in ["top_level_folder", "verbosity", "grpc", "auth-token"] {
+        assert!(!help.contains(hidden), "{hidden}");
+    }
+}
+
+#[test]
+fn the_page_of_documentation_is_what_the_table_says() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/options.md");
+    let committed = std::fs::read_to_string(page)
+        .unwrap_or_default()
+        .replace("\r\n", "\n");
+    assert!(
+        committed == chartroom::options::markdown(),
+        "docs/options.md is out of date; run: cargo run -p chartroom -- --print-options-markdown > docs/options.md"
+    );
+}

@@ -1,0 +1,92 @@
+//! Too much of anything is refused with a clear answer.
+
+use std::{io::Write, num::NonZeroUsize};
+
+use crate::client::{Answer, start};
+
+#[test]
+fn a_head_that_is_too_large_is_answered_with_431() {
+    let running = start(|options| options.max_header_size = 8192);
+    assert_eq!(
+        running
+            .send("GET", "/health", &format!("X: {}\r\n", "x".repeat(4000)), b"")
+            .status,
+        200
+    );
+    assert_eq!(
+        running
+            .send("GET", "/health", &format!("X: {}\r\n", "x".repeat(20_000)), b"")
+            .status,
+        431
+    );
+}
+
+#[test]
+fn a_body_that_is_too_large_is_answered_with_413_and_a_sentence() {
+    let running = start(|options| options.max_body_size = 1000);
+    let put = |body: &str, headers: &str| {
+        running.send(
+            "PUT",
+            "/api/database/preferences",
+            &format!("Authorization: Bearer secret\r\n{headers}"),
+            body.as_bytes(),
+        )
+    };
+    assert_eq!(
+        put(&format!("{{\"a\": \"{}\"}}", "x".repeat(900)), "").status,
+        200
+    );
+    let answer = put(&format!("{{\"a\": \"{}\"}}", "x".repeat(2000)), "");
+    assert_eq!(answer.status, 413);
+    assert!(
+        answer.json()["message"]
+            .as_str()
+            .unwrap()
+            .contains("larger than 1000 bytes")
+    );
+}
+
+#[test]
+fn an_address_with_too_many_connections_is_told_so_until_it_closes_some() {
+    let running = start(|options| options.connections_per_address = NonZeroUsize::new(2));
+    let mut held: Vec<_> = (0..2).map(|_| running.connect()).collect();
+    for stream in &mut held {
+        // Once a connection has answered, it is counted.
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        let mut byte = [0u8; 1];
+        std::io::Read::read_exact(stream, &mut byte).unwrap();
+    }
+    let refused = running.get("/health");
+    assert_eq!((refused.status, refused.header("retry-after")), (429, "5"));
+    assert!(
+        refused.json()["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("Too many connections")
+    );
+    for stream in &mut held {
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        Answer::read(stream);
+    }
+    drop(held);
+    let freed = (0..1000).any(|_| running.get("/health").status == 200);
+    assert!(freed);
+}
+
+#[test]
+fn nonsense_on_the_port_is_answered_with_400_and_harms_nobody() {
+    let running = start(|_| {});
+    for nonsense in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"GET\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+    ] {
+        assert_eq!(running.raw(nonsense).status, 400, "{nonsense:?}");
+    }
+    assert_eq!(running.get("/health").status, 200);
+}

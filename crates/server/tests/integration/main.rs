@@ -1,0 +1,13 @@
+//! The server as its clients see it: started in this process on a free port, spoken to over TCP.
+
+// Clippy knows only test functions, not what they call.
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod binary;
+mod client;
+mod limits;
+mod pages;
+mod rest;
+mod sockets;
+mod stopping;
