@@ -197,6 +197,14 @@ impl<K: PartialEq, M: Weigh> Outbox<K, M> {
         self.recount(&mut state, before);
     }
 
+    /// Drops everything that waits, replies as well.
+    pub fn clear(&self) {
+        let mut state = self.lock();
+        let before = state.bytes;
+        state.queue.clear();
+        self.recount(&mut state, before);
+    }
+
     /// Takes the next message for the client; `None` when the outbox is closed.
     pub async fn next(&self) -> Option<M> {
         loop {

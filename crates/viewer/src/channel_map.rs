@@ -1,0 +1,126 @@
+//! The channel map: tiles of many channels side by side.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use chartroom_icd::messages;
+use chartroom_sched::{CancelToken, Class};
+use tokio::sync::Semaphore;
+
+use crate::ViewerError;
+use crate::image::Plane;
+use crate::session::Actor;
+use crate::tiles::TileWish;
+
+/// How many channels may be under way to the client before it has said that it received one.
+const CHANNELS_AHEAD: usize = 8;
+
+/// How long a client may keep silent about channels that it received before the next is sent all the same: not every
+/// client says it.
+const SILENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What is at work for the channel map of a file.
+#[derive(Debug)]
+pub(crate) struct ChannelMap {
+    /// One token for each channel under way, cancelled when the channel leaves the screen.
+    channels: Vec<(u32, CancelToken)>,
+    token: CancelToken,
+    /// Leave to send a channel; the client gives it back with its flow control.
+    leave: Arc<Semaphore>,
+}
+
+impl Actor {
+    /// Sends one group of tiles for each channel of `channel_range`, and gives up channels outside of
+    /// `current_range`.
+    pub(crate) fn want_channel_map(
+        &mut self,
+        request: &messages::SetImageChannels,
+    ) -> Result<(), ViewerError> {
+        let file_id = request.file_id;
+        let file = self.file(file_id)?;
+        let shape = file.image().shape();
+        let polarisation = file.image().polarisation(request.stokes)?;
+        let life = file.life.clone();
+        let map = file.channel_map.get_or_insert_with(|| ChannelMap {
+            channels: Vec::new(),
+            token: life.child(),
+            leave: Arc::new(Semaphore::new(CHANNELS_AHEAD)),
+        });
+        if let Some(current) = request.current_range.as_ref().map(range) {
+            map.channels.retain(|(channel, token)| {
+                let stays = current.contains(&(*channel as i32)) && !token.is_cancelled();
+                if !stays {
+                    token.cancel();
+                }
+                stays
+            });
+        }
+        let (Some(wish), Some(channels)) =
+            (&request.required_tiles, request.channel_range.as_ref().map(range))
+        else {
+            return Ok(());
+        };
+        let wish = TileWish::new(wish, shape)?;
+        if wish.tiles.is_empty() {
+            return Ok(());
+        }
+        let leave = Arc::clone(&map.leave);
+        let parent = map.token.clone();
+        let last = i32::try_from(shape.depth).unwrap_or(i32::MAX) - 1;
+        let mut groups = Vec::new();
+        for channel in (*channels.start()).max(0)..=(*channels.end()).min(last) {
+            let plane = Plane {
+                channel: channel as u32,
+                polarisation,
+            };
+            let token = parent.child();
+            groups.push(self.group(file_id, plane, wish.clone(), 0, Class::Streaming, token.clone())?);
+            if let Some(map) = &mut self.file(file_id)?.channel_map {
+                map.channels.push((plane.channel, token));
+            }
+        }
+        let context = self.context.clone();
+        tokio::spawn(async move {
+            for group in groups {
+                let permit = tokio::time::timeout(SILENCE, leave.acquire()).await;
+                if let Ok(Ok(permit)) = permit {
+                    permit.forget();
+                }
+                if group.token.is_cancelled() {
+                    leave.add_permits(1);
+                    continue;
+                }
+                group.send(&context, std::future::ready(())).await;
+            }
+        });
+        Ok(())
+    }
+
+    /// The client has received a channel: another may go.
+    pub(crate) fn on_channel_map_flow_control(
+        &mut self,
+        request: &messages::ChannelMapFlowControl,
+    ) -> Result<(), ViewerError> {
+        // The client says so of every group, in ordinary viewing and for files that it closed meanwhile as well.
+        let map = self
+            .files
+            .get(&request.file_id)
+            .and_then(|file| file.channel_map.as_ref());
+        if let Some(map) = map.filter(|map| map.leave.available_permits() < CHANNELS_AHEAD) {
+            map.leave.add_permits(1);
+        }
+        Ok(())
+    }
+
+    /// Goes back to viewing a single channel.
+    pub(crate) fn end_channel_map(&mut self, file_id: i32) -> Result<(), ViewerError> {
+        if let Some(map) = self.file(file_id)?.channel_map.take() {
+            map.token.cancel();
+        }
+        Ok(())
+    }
+}
+
+fn range(bounds: &messages::IntBounds) -> RangeInclusive<i32> {
+    bounds.min..=bounds.max
+}

@@ -1,0 +1,84 @@
+//! Requests for features that this server does not have yet. Invariant 3: none is met with silence.
+
+use chartroom_icd::{Request, messages};
+
+use crate::ViewerError;
+use crate::session::Actor;
+
+impl Actor {
+    /// Refuses a request in the form that its client waits for, with a sentence.
+    pub(crate) fn on_later(&mut self, request_id: u32, request: &Request) -> Result<(), ViewerError> {
+        let later = |feature| ViewerError::Later { feature };
+        let sentence = |feature| later(feature).to_string();
+        let context = &self.context;
+        macro_rules! refuse {
+            ($message:ident, $feature:literal $(, $field:ident: $value:expr)*) => {
+                context.reply(request_id, &messages::$message {
+                    success: false,
+                    message: sentence($feature),
+                    $($field: $value,)*
+                    ..Default::default()
+                })
+            };
+        }
+        match request {
+            Request::SetRegion(m) => refuse!(SetRegionAck, "Drawing regions", region_id: m.region_id),
+            Request::RegionListRequest(_) => refuse!(RegionListResponse, "Listing region files"),
+            Request::RegionFileInfoRequest(_) => refuse!(RegionFileInfoResponse, "Reading region files"),
+            Request::ImportRegion(_) => refuse!(ImportRegionAck, "Importing regions"),
+            Request::ExportRegion(_) => refuse!(ExportRegionAck, "Exporting regions"),
+            Request::ResumeSession(_) => {
+                let message = sentence("Resuming a session");
+                context.reply(
+                    request_id,
+                    &messages::ResumeSessionAck {
+                        success: false,
+                        message,
+                    },
+                );
+            }
+            Request::CatalogListRequest(_) => refuse!(CatalogListResponse, "Listing catalogues"),
+            Request::CatalogFileInfoRequest(_) => refuse!(CatalogFileInfoResponse, "Reading catalogues"),
+            Request::OpenCatalogFile(m) => {
+                refuse!(OpenCatalogFileAck, "Opening catalogues", file_id: m.file_id)
+            }
+            Request::MomentRequest(_) => refuse!(MomentResponse, "Making moment images"),
+            Request::SaveFile(m) => refuse!(SaveFileAck, "Saving images", file_id: m.file_id),
+            Request::ConcatStokesFiles(m) => {
+                let message = sentence("Joining files of polarisations");
+                let open_file_ack = messages::OpenFileAck {
+                    file_id: m.file_id,
+                    message: message.clone(),
+                    ..Default::default()
+                };
+                let ack = messages::ConcatStokesFilesAck {
+                    success: false,
+                    message,
+                    open_file_ack: Some(open_file_ack),
+                };
+                context.reply(request_id, &ack);
+            }
+            Request::PvRequest(_) => refuse!(PvResponse, "Making position-velocity images"),
+            Request::FittingRequest(_) => refuse!(FittingResponse, "Fitting"),
+            Request::RemoteFileRequest(_) => refuse!(RemoteFileResponse, "Fetching remote files"),
+            Request::SetContourParameters(m) if m.levels.is_empty() => {}
+            Request::SetContourParameters(_) => return Err(later("Drawing contours")),
+            Request::SetVectorOverlayParameters(m) if m.stokes_intensity < 0 && m.stokes_angle < 0 => {}
+            Request::SetVectorOverlayParameters(_) => return Err(later("Drawing vector overlays")),
+            Request::CatalogFilterRequest(_) => return Err(later("Filtering catalogues")),
+            Request::ScriptingResponse(m) => {
+                tracing::warn!(
+                    id = m.scripting_request_id,
+                    "an answer to a script that nobody waits for"
+                );
+            }
+            Request::RegisterViewer(_) => {
+                // The link answers registrations and never hands them on.
+                return Err(ViewerError::invalid("A session cannot register again by itself."));
+            }
+            // What stops or removes something that cannot have been started has nothing to do.
+            _ => {}
+        }
+        Ok(())
+    }
+}

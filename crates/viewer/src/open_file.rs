@@ -1,0 +1,194 @@
+//! OPEN_FILE and CLOSE_FILE.
+
+use std::sync::Arc;
+
+use chartroom_icd::{Request, messages};
+use chartroom_sched::Class;
+
+use crate::ViewerError;
+use crate::file::OpenFile;
+use crate::file_info::{beams, extended, file_info};
+use crate::session::{Actor, Event, Incoming, OpeningFile};
+use crate::viewer::Opened;
+
+/// A file that was opened, or could not be.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    file_id: i32,
+    request_id: u32,
+    outcome: Result<Ready, ViewerError>,
+}
+
+/// Everything that the acknowledgement says, made where it may take time.
+#[derive(Debug)]
+struct Ready {
+    opened: Arc<Opened>,
+    info: messages::FileInfo,
+    extended: messages::FileInfoExtended,
+}
+
+impl Actor {
+    pub(crate) fn on_open_file(
+        &mut self,
+        request_id: u32,
+        request: messages::OpenFile,
+    ) -> Result<(), ViewerError> {
+        let file_id = request.file_id;
+        if request.lel_expr {
+            let feature = "Image arithmetic";
+            self.refuse_open(request_id, file_id, &ViewerError::Later { feature });
+            return Ok(());
+        }
+        if file_id < 0 {
+            self.refuse_open(
+                request_id,
+                file_id,
+                &ViewerError::invalid("File ids must not be negative."),
+            );
+            return Ok(());
+        }
+        // The client replaces what it had under this number.
+        self.close(file_id);
+        let token = self.life.child();
+        self.opening.insert(
+            file_id,
+            OpeningFile {
+                token: token.clone(),
+                waiting: Vec::new(),
+            },
+        );
+        let context = self.context.clone();
+        tokio::spawn(async move {
+            let viewer = Arc::clone(&context.viewer);
+            let outcome = context
+                .work(Class::Interactive, &token)
+                .run(move |token| {
+                    let path = viewer.options.folders.file(&request.directory, &request.file)?;
+                    let aips = request.support_aips_beam;
+                    let opened = viewer.open(&path, &request.hdu, aips, &|| token.is_cancelled())?;
+                    let info = file_info(&path, &request.file)?;
+                    let extended = extended(&opened.hdu, &request.file);
+                    Ok(Ready {
+                        opened,
+                        info,
+                        extended,
+                    })
+                })
+                .await;
+            // If the session has ended there is nobody to be told.
+            let _ = context.events.send(Event::Opened(Box::new(Opening {
+                file_id,
+                request_id,
+                outcome,
+            })));
+        });
+        Ok(())
+    }
+
+    pub(crate) async fn on_opened(&mut self, opening: Opening) {
+        let Opening {
+            file_id,
+            request_id,
+            outcome,
+        } = opening;
+        // Invariant 3: also a file that was closed while it was being opened gets its answer.
+        let ready = match outcome {
+            Ok(ready) => ready,
+            Err(error) => {
+                self.refuse_open(request_id, file_id, &error);
+                let waiting = self
+                    .opening
+                    .remove(&file_id)
+                    .map(|opening| opening.waiting)
+                    .unwrap_or_default();
+                self.replay(waiting).await;
+                return;
+            }
+        };
+        let Some(OpeningFile { token, waiting }) = self.opening.remove(&file_id) else {
+            self.refuse_open(
+                request_id,
+                file_id,
+                &ViewerError::invalid("The file was closed meanwhile."),
+            );
+            return;
+        };
+        let Ready {
+            opened,
+            info,
+            extended,
+        } = ready;
+        let ack = messages::OpenFileAck {
+            success: true,
+            file_id,
+            message: String::new(),
+            file_info: Some(info),
+            file_info_extended: Some(extended),
+            file_feature_flags: messages::FileFeatureFlags::FileFeatureNone as u32,
+            beam_table: beams(opened.image.description()),
+        };
+        self.context.reply(request_id, &ack);
+        self.files.insert(file_id, OpenFile::new(file_id, opened, token));
+        self.start_view(file_id);
+        self.replay(waiting).await;
+    }
+
+    /// Takes up the requests that waited for a file.
+    async fn replay(&mut self, waiting: Vec<Incoming>) {
+        for incoming in waiting {
+            Box::pin(self.on_request(incoming)).await;
+        }
+    }
+
+    fn refuse_open(&self, request_id: u32, file_id: i32, error: &ViewerError) {
+        let message = error.to_string();
+        self.context.reply(
+            request_id,
+            &messages::OpenFileAck {
+                success: false,
+                file_id,
+                message,
+                ..Default::default()
+            },
+        );
+    }
+
+    pub(crate) fn on_close_file(&mut self, request: &messages::CloseFile) -> Result<(), ViewerError> {
+        if request.file_id >= 0 {
+            self.close(request.file_id);
+            return Ok(());
+        }
+        // -1 stands for all.
+        let all: Vec<i32> = self.files.keys().chain(self.opening.keys()).copied().collect();
+        for file_id in all {
+            self.close(file_id);
+        }
+        Ok(())
+    }
+
+    /// Invariant 7: when this returns, nothing more of the file is sent. The tokens of its work are cancelled before
+    /// what waits is retracted, and the outbox asks them under its lock.
+    pub(crate) fn close(&mut self, file_id: i32) {
+        if let Some(opening) = self.opening.remove(&file_id) {
+            opening.token.cancel();
+            let wait = opening
+                .waiting
+                .iter()
+                .filter(|w| matches!(w.request, Request::StartAnimation(_)));
+            for incoming in wait {
+                self.refuse_animation(incoming.request_id, &ViewerError::NotOpen { file_id });
+            }
+        }
+        if self
+            .animation
+            .as_ref()
+            .is_some_and(|animation| animation.file_id() == file_id)
+        {
+            self.end_animation();
+        }
+        if let Some(file) = self.files.remove(&file_id) {
+            file.life.cancel();
+            self.context.retract(|subject| subject.file_id == Some(file_id));
+        }
+    }
+}

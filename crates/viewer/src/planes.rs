@@ -1,0 +1,582 @@
+//! What is known of whole planes: their extent, their downsampled sums, their statistics and histograms.
+//!
+//! A plane is never held as a whole unless it is small. It is passed over in bands of rows, each a job of its own, as
+//! often as needed: the page cache of the operating system gives it back at memory speed, and fresh memory costs more
+//! than reading again. The first pass finds the extent and keeps sums over blocks of [`BASE_MIP`] pixels, from which
+//! every coarser tile is made; the second fills the histogram, whose bounds need the first.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use chartroom_compute::histogram::{Bounds, Histogram, automatic_bins};
+use chartroom_compute::mip::BlockSums;
+use chartroom_compute::statistics::{Extent, Statistics};
+use chartroom_sched::CancelToken;
+
+use crate::ViewerError;
+use crate::cache::{Cache, Held};
+use crate::image::{Image, Plane, Window};
+use crate::work::Work;
+
+/// Pixels along one side of the smallest blocks whose sums are kept.
+pub(crate) const BASE_MIP: u64 = 8;
+
+/// Pixels in a piece that stays in a core's second-level cache while several kernels pass over it.
+const PIECE_PIXELS: u64 = 64 * 1024;
+
+/// Pixels in one job: about a millisecond of work.
+const BAND_PIXELS: u64 = 2 * 1024 * 1024;
+
+/// Planes up to this size are kept whole, as pixels.
+const SMALL_PLANE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What the cache knows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) image: u64,
+    pub(crate) part: Part,
+}
+
+/// Which part of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    /// [`Pixels`] of a small plane.
+    Pixels(Plane),
+    /// [`Overview`] of a plane.
+    Overview(Plane),
+    /// [`Summary`] of a plane with this number of bins between these bounds (as bits).
+    Summary(Plane, Binning),
+    /// Some adjacent columns of a large plane.
+    Columns(Plane, u64),
+    /// [`Summary`] of all channels of a polarisation.
+    Cube(crate::image::Polarisation, Binning),
+}
+
+/// How a histogram is to be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Binning {
+    /// Number of bins; `None` for the automatic number.
+    pub(crate) bins: Option<u32>,
+    /// Lower and upper bound as the bits of two f64; `None` for those of the pixels.
+    bounds: Option<(u64, u64)>,
+}
+
+impl Binning {
+    /// Automatic in both respects.
+    pub(crate) const AUTOMATIC: Self = Self {
+        bins: None,
+        bounds: None,
+    };
+
+    pub(crate) fn new(bins: Option<u32>, bounds: Option<(f64, f64)>) -> Self {
+        Self {
+            bins,
+            bounds: bounds.map(|(low, high)| (low.to_bits(), high.to_bits())),
+        }
+    }
+
+    /// Number of bins and bounds for an image whose pixels have this extent; `None` if there is nothing to count.
+    pub(crate) fn resolve(&self, image: &Image, extent: &Extent) -> Option<(Bounds, usize)> {
+        let shape = image.shape();
+        let bins = self.bins.map_or_else(
+            || automatic_bins(shape.width as usize, shape.height as usize),
+            |bins| bins.max(1) as usize,
+        );
+        let bounds = match self.bounds {
+            Some((low, high)) => Bounds::new(f64::from_bits(low), f64::from_bits(high))?,
+            None if extent.count() == 0 => return None,
+            None => Bounds::new(f64::from(extent.min()), f64::from(extent.max()))?,
+        };
+        Some((bounds, bins))
+    }
+}
+
+/// The pixels of a small plane, in bands of rows.
+#[derive(Debug)]
+pub(crate) struct Pixels {
+    width: usize,
+    rows_per_band: u64,
+    bands: Vec<Vec<f32>>,
+}
+
+impl Pixels {
+    /// As many of the rows `y` as lie in memory one after the other, at least one; empty beyond the plane.
+    pub(crate) fn rows(&self, y: Range<u64>) -> &[f32] {
+        let band = self
+            .bands
+            .get((y.start / self.rows_per_band) as usize)
+            .map_or(&[][..], Vec::as_slice);
+        let start = (y.start % self.rows_per_band) as usize * self.width;
+        let end = start + (y.end - y.start) as usize * self.width;
+        band.get(start..end.min(band.len())).unwrap_or(&[])
+    }
+
+    /// Row `y` of the plane; empty beyond its end.
+    pub(crate) fn row(&self, y: u64) -> &[f32] {
+        self.rows(y..y + 1)
+    }
+
+    fn copy(&self, window: &Window, out: &mut [f32]) {
+        let width = (window.x.end - window.x.start) as usize;
+        if width == 0 {
+            return;
+        }
+        for (y, out) in window.y.clone().zip(out.chunks_exact_mut(width)) {
+            let row = self.row(y);
+            if let Some(row) = row.get(window.x.start as usize..window.x.end as usize) {
+                out.copy_from_slice(row);
+            }
+        }
+    }
+}
+
+impl Held for Pixels {
+    fn held_bytes(&self) -> usize {
+        self.bands
+            .iter()
+            .map(|band| band.capacity() * size_of::<f32>())
+            .sum()
+    }
+}
+
+/// Downsampled sums of a plane, and with them its extent.
+#[derive(Debug)]
+pub(crate) struct Overview {
+    pub(crate) sums: BlockSums,
+}
+
+impl Held for Overview {
+    fn held_bytes(&self) -> usize {
+        let blocks =
+            self.sums.width().div_ceil(self.sums.mip()) * self.sums.height().div_ceil(self.sums.mip());
+        blocks * (size_of::<f64>() + size_of::<u16>())
+    }
+}
+
+/// Statistics and histogram of a plane, or of a cube.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    pub(crate) statistics: Statistics,
+    /// `None` if there is no finite pixel.
+    pub(crate) histogram: Option<Histogram>,
+}
+
+impl Held for Summary {
+    fn held_bytes(&self) -> usize {
+        self.histogram
+            .as_ref()
+            .map_or(0, |histogram| histogram.bins() * 8)
+    }
+}
+
+/// Adjacent columns of a plane, each from the lowest row to the highest.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    width: usize,
+    values: Vec<f32>,
+}
+
+impl Columns {
+    /// Column `x`, counted from the first of these.
+    pub(crate) fn column(&self, x: usize) -> impl Iterator<Item = f32> + '_ {
+        self.values.iter().copied().skip(x).step_by(self.width)
+    }
+}
+
+impl Held for Columns {
+    fn held_bytes(&self) -> usize {
+        self.values.capacity() * size_of::<f32>()
+    }
+}
+
+/// Number of columns that are read at once: as many as share a line of the processor's cache.
+pub(crate) const COLUMNS: u64 = 16;
+
+thread_local! {
+    /// Room for pixels on their way through the kernels. Fresh memory is dear; this is used again and again. As many
+    /// as are lent out at once.
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends out room for `pixels` pixels; what is in it is not defined.
+pub(crate) fn with_scratch<T>(pixels: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+    let mut room = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if room.len() < pixels {
+        room.resize(pixels, 0.0);
+    }
+    let result = work(&mut room[..pixels]);
+    SCRATCH.with_borrow_mut(|scratch| scratch.push(room));
+    result
+}
+
+/// The planes of one image and what is remembered of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Planes {
+    pub(crate) image: Arc<Image>,
+    pub(crate) cache: Arc<Cache<Key>>,
+}
+
+impl Planes {
+    fn key(&self, part: Part) -> Key {
+        Key {
+            image: self.image.id,
+            part,
+        }
+    }
+
+    /// Whether planes of this image are kept whole.
+    fn is_small(&self) -> bool {
+        let bytes = self.image.plane_pixels().saturating_mul(4);
+        bytes <= SMALL_PLANE_BYTES.min(self.cache.limit() as u64 / 4)
+    }
+
+    /// The pixels of a plane, if they are in memory.
+    pub(crate) fn pixels_at_hand(&self, plane: Plane) -> Option<Arc<Pixels>> {
+        self.cache.get(&self.key(Part::Pixels(plane)))
+    }
+
+    /// The overview of a plane, if it is in memory.
+    pub(crate) fn overview_at_hand(&self, plane: Plane) -> Option<Arc<Overview>> {
+        self.cache.get(&self.key(Part::Overview(plane)))
+    }
+
+    /// The statistics and histogram of a plane, if they are in memory.
+    pub(crate) fn summary_at_hand(&self, plane: Plane, binning: Binning) -> Option<Arc<Summary>> {
+        self.cache.get(&self.key(Part::Summary(plane, binning)))
+    }
+
+    /// The rows of `image` in bands of about `pixels`, each beginning at a multiple of [`BASE_MIP`].
+    fn bands(&self, pixels: u64) -> impl Iterator<Item = Range<u64>> + use<> {
+        let shape = self.image.shape();
+        let rows = (pixels / shape.width.max(1))
+            .next_multiple_of(BASE_MIP)
+            .max(BASE_MIP);
+        (0..shape.height)
+            .step_by(rows as usize)
+            .map(move |y| y..(y + rows).min(shape.height))
+    }
+
+    /// Reads the whole of a small plane.
+    async fn pixels(&self, work: &Work, plane: Plane) -> Result<Arc<Pixels>, ViewerError> {
+        let make = async {
+            let image = Arc::clone(&self.image);
+            let width = image.shape().width;
+            let rows_per_band = self
+                .bands(BAND_PIXELS / 4)
+                .next()
+                .map_or(1, |band| band.end - band.start);
+            let bands = work
+                .each(self.bands(BAND_PIXELS / 4), move |y, token| {
+                    let window = Window { x: 0..width, y };
+                    let mut band = vec![0.0; window.pixels()];
+                    image.read(plane, &window, &mut band, &|| token.is_cancelled())?;
+                    Ok(band)
+                })
+                .await?;
+            Ok(Pixels {
+                width: width as usize,
+                rows_per_band,
+                bands,
+            })
+        };
+        self.cache.get_or_make(self.key(Part::Pixels(plane)), make).await
+    }
+
+    /// Lets `kernel` pass over rows `y` of a plane in pieces of whole rows that stay in a core's cache.
+    fn pass(
+        image: &Image,
+        pixels: Option<&Pixels>,
+        plane: Plane,
+        y: Range<u64>,
+        token: &CancelToken,
+        mut kernel: impl FnMut(&[f32]) -> Result<(), ViewerError>,
+    ) -> Result<(), ViewerError> {
+        let interrupt = || token.is_cancelled();
+        if let Some(pixels) = pixels {
+            let mut next = y.start;
+            while next < y.end {
+                if interrupt() {
+                    return Err(chartroom_image::ImageError::Interrupted.into());
+                }
+                let rows = pixels.rows(next..y.end);
+                if rows.is_empty() {
+                    break;
+                }
+                kernel(rows)?;
+                next += (rows.len() / pixels.width) as u64;
+            }
+            return Ok(());
+        }
+        let width = image.shape().width;
+        let rows = (PIECE_PIXELS / width.max(1))
+            .next_multiple_of(BASE_MIP)
+            .max(BASE_MIP);
+        let room = (rows.min(y.end - y.start) * width) as usize;
+        with_scratch(room, |room| {
+            for start in y.clone().step_by(rows as usize) {
+                let window = Window {
+                    x: 0..width,
+                    y: start..(start + rows).min(y.end),
+                };
+                let piece = &mut room[..window.pixels()];
+                image.read(plane, &window, piece, &interrupt)?;
+                kernel(piece)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Extent and downsampled sums of a plane: the first pass.
+    pub(crate) async fn overview(&self, work: &Work, plane: Plane) -> Result<Arc<Overview>, ViewerError> {
+        let make = async {
+            let small = if self.is_small() {
+                Some(self.pixels(work, plane).await?)
+            } else {
+                None
+            };
+            let image = Arc::clone(&self.image);
+            let width = image.shape().width as usize;
+            let bands = work
+                .each(self.bands(BAND_PIXELS), move |y, token| {
+                    let rows = (y.end - y.start) as usize;
+                    let mut sums = BlockSums::new(width, rows, BASE_MIP as usize)?;
+                    Self::pass(&image, small.as_deref(), plane, y, token, |rows| {
+                        Ok(sums.push_rows(rows)?)
+                    })?;
+                    Ok(sums)
+                })
+                .await?;
+            let mut sums = BlockSums::new(width, 0, BASE_MIP as usize)?;
+            for band in &bands {
+                sums.append(band)?;
+            }
+            Ok(Overview { sums })
+        };
+        self.cache
+            .get_or_make(self.key(Part::Overview(plane)), make)
+            .await
+    }
+
+    /// Statistics and histogram of a plane: the second pass.
+    pub(crate) async fn summary(
+        &self,
+        work: &Work,
+        plane: Plane,
+        binning: Binning,
+    ) -> Result<Arc<Summary>, ViewerError> {
+        let make = async {
+            let overview = self.overview(work, plane).await?;
+            let empty = binning
+                .resolve(&self.image, &overview.sums.extent())
+                .map(|(b, n)| Histogram::new(b, n));
+            let pixels = self.pixels_at_hand(plane);
+            let image = Arc::clone(&self.image);
+            // A histogram for each band would cost more than it counts, so bands are larger where bins are many.
+            let bins = empty.as_ref().map_or(0, Histogram::bins) as u64;
+            let bands = self.bands(BAND_PIXELS.max(bins * 16));
+            let model = empty.clone();
+            let parts = work
+                .each(bands, move |y, token| {
+                    let mut summary = Summary {
+                        statistics: Statistics::default(),
+                        histogram: model.clone(),
+                    };
+                    Self::pass(&image, pixels.as_deref(), plane, y, token, |rows| {
+                        summary.add(rows)
+                    })?;
+                    Ok(summary)
+                })
+                .await?;
+            let mut whole = Summary {
+                statistics: Statistics::default(),
+                histogram: empty,
+            };
+            for part in &parts {
+                whole.merge(part)?;
+            }
+            Ok(whole)
+        };
+        self.cache
+            .get_or_make(self.key(Part::Summary(plane, binning)), make)
+            .await
+    }
+
+    /// A histogram of some rows of a plane, to have something soon: bounds and counts are those of the sample.
+    pub(crate) async fn sample(&self, work: &Work, plane: Plane) -> Result<Summary, ViewerError> {
+        const STRIPS: u64 = 64;
+        let image = Arc::clone(&self.image);
+        let shape = image.shape();
+        work.run(move |token| {
+            let mut rows = Vec::new();
+            for strip in 0..STRIPS {
+                let y = strip * shape.height / STRIPS;
+                Self::pass(&image, None, plane, y..y + 1, token, |row| {
+                    rows.extend_from_slice(row);
+                    Ok(())
+                })?;
+            }
+            let extent = Extent::of(&rows);
+            let mut summary = Summary {
+                statistics: Statistics::default(),
+                histogram: Binning::AUTOMATIC
+                    .resolve(&image, &extent)
+                    .map(|(b, n)| Histogram::new(b, n)),
+            };
+            summary.add(&rows)?;
+            Ok(summary)
+        })
+        .await
+    }
+
+    /// Statistics and histogram of all channels of a polarisation, in two passes. `progress` is told now and then how
+    /// much of the work is done, from 0 to 1.
+    pub(crate) async fn cube(
+        &self,
+        work: &Work,
+        polarisation: crate::image::Polarisation,
+        binning: Binning,
+        progress: impl Fn(f32) + Send + Sync,
+    ) -> Result<Arc<Summary>, ViewerError> {
+        let make = async {
+            let depth = self.image.shape().depth;
+            let bands: Vec<Range<u64>> = self.bands(BAND_PIXELS).collect();
+            let total = (depth * bands.len() as u64 * 2) as f32;
+            // Rounds of pieces between two looks at the progress; results of a round are merged before the next.
+            let round = work.scheduler.options().threads * 16;
+            let pieces = || {
+                let bands = bands.clone();
+                (0..depth)
+                    .flat_map(move |c| bands.clone().into_iter().map(move |y| (c, y)))
+                    .collect::<Vec<_>>()
+            };
+            let plane = move |channel: u64| Plane {
+                channel: channel as u32,
+                polarisation,
+            };
+            let mut done = 0.0f32;
+
+            let mut extent = Extent::default();
+            for some in pieces().chunks(round) {
+                let image = Arc::clone(&self.image);
+                let parts = work
+                    .each(some.to_vec(), move |(channel, y), token| {
+                        let mut extent = Extent::default();
+                        Self::pass(&image, None, plane(channel), y, token, |pixels| {
+                            extent.merge(&Extent::of(pixels));
+                            Ok(())
+                        })?;
+                        Ok(extent)
+                    })
+                    .await?;
+                parts.iter().for_each(|part| extent.merge(part));
+                done += some.len() as f32;
+                progress(done / total);
+            }
+
+            let empty = binning
+                .resolve(&self.image, &extent)
+                .map(|(b, n)| Histogram::new(b, n));
+            let mut whole = Summary {
+                statistics: Statistics::default(),
+                histogram: empty.clone(),
+            };
+            for some in pieces().chunks(round) {
+                let image = Arc::clone(&self.image);
+                let model = empty.clone();
+                let parts = work
+                    .each(some.to_vec(), move |(channel, y), token| {
+                        let mut part = Summary {
+                            statistics: Statistics::default(),
+                            histogram: model.clone(),
+                        };
+                        Self::pass(&image, None, plane(channel), y, token, |p| part.add(p))?;
+                        Ok(part)
+                    })
+                    .await?;
+                for part in &parts {
+                    whole.merge(part)?;
+                }
+                done += some.len() as f32;
+                progress(done / total);
+            }
+            Ok(whole)
+        };
+        self.cache
+            .get_or_make(self.key(Part::Cube(polarisation, binning)), make)
+            .await
+    }
+
+    /// The columns of a plane among which `x` is, and the number of the first.
+    pub(crate) async fn columns(
+        &self,
+        work: &Work,
+        plane: Plane,
+        x: u64,
+    ) -> Result<(u64, Arc<Columns>), ViewerError> {
+        let shape = self.image.shape();
+        let first = x / COLUMNS * COLUMNS;
+        let range = first..(first + COLUMNS).min(shape.width);
+        let make = async {
+            let image = Arc::clone(&self.image);
+            let x = range.clone();
+            let rows = 2048usize;
+            let bands = (0..shape.height)
+                .step_by(rows)
+                .map(move |y| y..(y + rows as u64).min(shape.height));
+            let parts = work
+                .each(bands, move |y, token| {
+                    let window = Window { x: x.clone(), y };
+                    let mut part = vec![0.0; window.pixels()];
+                    image.read(plane, &window, &mut part, &|| token.is_cancelled())?;
+                    Ok(part)
+                })
+                .await?;
+            Ok::<_, ViewerError>(Columns {
+                width: (range.end - range.start) as usize,
+                values: parts.concat(),
+            })
+        };
+        Ok((
+            first,
+            self.cache
+                .get_or_make(self.key(Part::Columns(plane, first)), make)
+                .await?,
+        ))
+    }
+
+    /// Reads a window of a plane, from memory if it is there. For jobs.
+    pub(crate) fn read(
+        &self,
+        plane: Plane,
+        window: &Window,
+        out: &mut [f32],
+        token: &CancelToken,
+    ) -> Result<(), ViewerError> {
+        match self.pixels_at_hand(plane) {
+            Some(pixels) => {
+                pixels.copy(window, out);
+                Ok(())
+            }
+            None => self.image.read(plane, window, out, &|| token.is_cancelled()),
+        }
+    }
+}
+
+impl Summary {
+    fn add(&mut self, pixels: &[f32]) -> Result<(), ViewerError> {
+        self.statistics.merge(&Statistics::of(pixels));
+        if let Some(histogram) = &mut self.histogram {
+            histogram.fill(pixels);
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<(), ViewerError> {
+        self.statistics.merge(&other.statistics);
+        if let (Some(histogram), Some(other)) = (&mut self.histogram, &other.histogram) {
+            histogram.merge(other)?;
+        }
+        Ok(())
+    }
+}
