@@ -6,3 +6,6 @@ mod number;
 
 pub use computed::computed_entries;
 pub use entry::{EntryKind, HeaderEntry, header_entries};
+
+#[cfg(test)]
+mod hostile_tests;

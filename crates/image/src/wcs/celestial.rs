@@ -6,6 +6,9 @@ use super::sip::Sip;
 use super::{CelestialSystem, Projection, unit};
 use crate::fits::Header;
 
+/// Degrees beyond which a number is no angle but damage.
+const LARGEST_ANGLE: f64 = 1e9;
+
 /// A place on the sky, in degrees.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sky {
@@ -106,13 +109,16 @@ impl CelestialAxes {
             matrix,
             rotated,
         };
-        let sound = [
+        let angles = [
             axes.reference.0,
             axes.reference.1,
             axes.increment.0,
             axes.increment.1,
         ];
-        sound.iter().all(|x| x.is_finite()).then_some(axes)
+        angles
+            .iter()
+            .all(|angle| angle.abs() < LARGEST_ANGLE)
+            .then_some(axes)
     }
 }
 
