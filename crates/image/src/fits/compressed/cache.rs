@@ -12,7 +12,7 @@ pub(super) struct TileCache {
 
 #[derive(Debug, Default)]
 struct Tiles {
-    by_index: HashMap<u64, (u64, Arc<[f32]>)>,
+    by_index: HashMap<u64, (u64, Arc<Vec<f32>>)>,
     /// Tile indices by the time of their last use.
     by_age: BTreeMap<u64, u64>,
     clock: u64,
@@ -27,7 +27,7 @@ impl TileCache {
         }
     }
 
-    pub(super) fn get(&self, index: u64) -> Option<Arc<[f32]>> {
+    pub(super) fn get(&self, index: u64) -> Option<Arc<Vec<f32>>> {
         let mut tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
         let tiles = &mut *tiles;
         let (age, values) = tiles.by_index.get_mut(&index)?;
@@ -39,8 +39,8 @@ impl TileCache {
     }
 
     /// Keeps a tile, unless it alone is larger than the budget.
-    pub(super) fn put(&self, index: u64, values: &Arc<[f32]>) {
-        let bytes = size_of_val::<[f32]>(values);
+    pub(super) fn put(&self, index: u64, values: &Arc<Vec<f32>>) {
+        let bytes = size_of_val(values.as_slice());
         if bytes > self.budget {
             return;
         }
@@ -65,7 +65,7 @@ impl Tiles {
     fn remove(&mut self, index: u64) {
         if let Some((age, values)) = self.by_index.remove(&index) {
             self.by_age.remove(&age);
-            self.bytes -= size_of_val::<[f32]>(&values);
+            self.bytes -= size_of_val(values.as_slice());
         }
     }
 }
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn the_tile_not_used_for_longest_goes_first() {
         let cache = TileCache::new(20);
-        let tile: Arc<[f32]> = Arc::new([1.0, 2.0]);
+        let tile: Arc<Vec<f32>> = Arc::new(vec![1.0, 2.0]);
         cache.put(1, &tile);
         cache.put(2, &tile);
         assert!(cache.get(1).is_some());
@@ -88,7 +88,7 @@ mod tests {
             cache.get(1).is_some(),
             "a tile that is put again takes no more room"
         );
-        cache.put(4, &vec![0.0; 6].into());
+        cache.put(4, &Arc::new(vec![0.0; 6]));
         assert!(
             cache.get(4).is_none(),
             "a tile larger than the budget is not kept"

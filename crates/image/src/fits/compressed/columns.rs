@@ -292,7 +292,7 @@ mod tests {
                 bytes: 6
             })
         );
-        for bad in [row(-1, 0), row(0, -1), row(i64::MAX, 0)] {
+        for bad in [row(-1, 0), row(0, -1)] {
             assert_eq!(column.array(&bad), None);
         }
     }

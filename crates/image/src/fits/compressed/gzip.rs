@@ -4,24 +4,40 @@
 
 use std::io::Read;
 
-use super::codec::CodecError;
+use super::codec::{CodecError, go_on};
+use crate::Interrupt;
 
 /// The most that DEFLATE can shrink: 258 bytes coded in two bits (RFC 1951).
 const LARGEST_RATIO: usize = 1032;
 
+/// Bytes that are unpacked before the interrupt is asked again.
+const UNPACKED: u64 = 512 << 10;
+
 /// Unpacks a gzip member of at most `limit` bytes.
 ///
 /// `expected` is how much memory to take beforehand, if the stream can be worth that much.
-pub(super) fn unpack(stream: &[u8], expected: usize, limit: usize) -> Result<Vec<u8>, CodecError> {
+pub(super) fn unpack(
+    stream: &[u8],
+    expected: usize,
+    limit: usize,
+    interrupt: Interrupt<'_>,
+) -> Result<Vec<u8>, CodecError> {
     let plausible = stream.len().saturating_mul(LARGEST_RATIO);
     let mut bytes = Vec::with_capacity(expected.min(limit).min(plausible));
     let mut decoder = flate2::bufread::GzDecoder::new(stream);
-    let limit_and_one = limit as u64 + 1;
-    match decoder.by_ref().take(limit_and_one).read_to_end(&mut bytes) {
-        Ok(_) if bytes.len() > limit => Err(CodecError::Invalid("it unpacks to more than a tile")),
-        Ok(_) => Ok(bytes),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(CodecError::Truncated),
-        Err(_) => Err(CodecError::Invalid("it is not a valid gzip stream")),
+    loop {
+        go_on(interrupt)?;
+        match decoder.by_ref().take(UNPACKED).read_to_end(&mut bytes) {
+            Ok(_) if bytes.len() > limit => {
+                return Err(CodecError::Invalid("it unpacks to more than a tile"));
+            }
+            Ok(0) => return Ok(bytes),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                return Err(CodecError::Truncated);
+            }
+            Err(_) => return Err(CodecError::Invalid("it is not a valid gzip stream")),
+        }
     }
 }
 
@@ -60,6 +76,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::never;
 
     fn packed(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -69,20 +86,26 @@ mod tests {
 
     #[test]
     fn what_was_packed_is_unpacked_up_to_the_limit() {
-        let zeros = packed(&[0; 100_000]);
-        assert_eq!(unpack(&zeros, 100_000, 100_000).unwrap(), [0; 100_000]);
-        assert!(matches!(unpack(&zeros, 10, 99_999), Err(CodecError::Invalid(_))));
+        let zeros = packed(&vec![0; 100_000]);
+        assert_eq!(
+            unpack(&zeros, 100_000, 100_000, &never).unwrap(),
+            vec![0; 100_000]
+        );
+        assert!(matches!(
+            unpack(&zeros, 10, 99_999, &never),
+            Err(CodecError::Invalid(_))
+        ));
     }
 
     #[test]
     fn truncated_and_foreign_streams_are_errors() {
         let stream = packed(b"pixels");
         assert_eq!(
-            unpack(&stream[..stream.len() - 3], 6, 6),
+            unpack(&stream[..stream.len() - 3], 6, 6, &never),
             Err(CodecError::Truncated)
         );
-        assert!(unpack(b"no gzip at all, whatever it is", 6, 6).is_err());
-        assert!(unpack(&[], 6, 6).is_err());
+        assert!(unpack(b"no gzip at all, whatever it is", 6, 6, &never).is_err());
+        assert!(unpack(&[], 6, 6, &never).is_err());
     }
 
     #[test]

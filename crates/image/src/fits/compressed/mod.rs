@@ -31,6 +31,7 @@ mod tiling;
 use std::sync::Arc;
 
 use cache::TileCache;
+use codec::CodecError;
 use columns::{ArrayColumn, Columns, HeapArray};
 use parameters::Parameters;
 use tile::{Form, StoredTile};
@@ -132,7 +133,7 @@ impl CompressedImage {
     }
 
     /// Decodes one tile. `row` is its row of the table.
-    fn decode(&self, tile: &Tile, row: &[u8]) -> Result<Arc<[f32]>, ImageError> {
+    fn decode(&self, tile: &Tile, row: &[u8], interrupt: Interrupt<'_>) -> Result<Arc<Vec<f32>>, ImageError> {
         let columns = &self.columns;
         let (form, stream) = self.stream(tile, row)?;
         let stored = StoredTile {
@@ -147,11 +148,16 @@ impl CompressedImage {
                 .and_then(|column| column.number(row))
                 .map(|blank| blank as i64),
         };
-        let values = stored.decode(&self.parameters).map_err(|error| {
-            let algorithm = self.parameters.algorithm.name();
-            self.damaged(tile, &format!("({algorithm}) cannot be decoded: {error}"))
-        })?;
-        Ok(values.into())
+        let values = stored
+            .decode(&self.parameters, interrupt)
+            .map_err(|error| match error {
+                CodecError::Interrupted => ImageError::Interrupted,
+                error => {
+                    let algorithm = self.parameters.algorithm.name();
+                    self.damaged(tile, &format!("({algorithm}) cannot be decoded: {error}"))
+                }
+            })?;
+        Ok(Arc::new(values))
     }
 
     /// Reads the byte string of a tile from the first column that has one.
@@ -291,7 +297,7 @@ impl ImageSource for CompressedImage {
             let values = match self.cache.get(tile.index) {
                 Some(values) => values,
                 None => {
-                    let values = self.decode(&tile, rows.row(self, tile.index, last)?)?;
+                    let values = self.decode(&tile, rows.row(self, tile.index, last)?, interrupt)?;
                     self.cache.put(tile.index, &values);
                     values
                 }

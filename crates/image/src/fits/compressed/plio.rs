@@ -5,13 +5,17 @@
 //! lower 12. They are obeyed from the first pixel on; the value in force, the "high value", starts at 1, and pixels
 //! that are not mentioned are 0.
 
-use super::codec::CodecError;
+use super::codec::{CodecError, go_on};
+use crate::Interrupt;
+
+/// After how many instructions the interrupt is asked; one may set 4095 pixels.
+const INSTRUCTIONS: usize = 256;
 
 /// Number of words of the header in its present form. (The original form had three.)
 const OLD_HEADER: usize = 3;
 
 /// Decodes a PLIO_1 byte string, big-endian 16-bit words, into all of `out`.
-pub(super) fn decode(stream: &[u8], out: &mut [i32]) -> Result<(), CodecError> {
+pub(super) fn decode(stream: &[u8], out: &mut [i32], interrupt: Interrupt<'_>) -> Result<(), CodecError> {
     let words: Vec<u16> = stream
         .chunks_exact(2)
         .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
@@ -38,6 +42,9 @@ pub(super) fn decode(stream: &[u8], out: &mut [i32]) -> Result<(), CodecError> {
     let mut line = Line { out, at: 0, high: 1 };
     let mut coming = instructions.iter();
     while let Some(&instruction) = coming.next() {
+        if coming.len().is_multiple_of(INSTRUCTIONS) {
+            go_on(interrupt)?;
+        }
         let operand = instruction & 0x0fff;
         let count = usize::from(operand);
         match instruction >> 12 {
@@ -91,6 +98,7 @@ impl Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::never;
 
     fn bytes(words: &[u16]) -> Vec<u8> {
         words.iter().flat_map(|w| w.to_be_bytes()).collect()
@@ -113,7 +121,7 @@ mod tests {
         let mut words = vec![0, 7, 0xff9c, 7 + body.len() as u16, 0, 0, 0];
         words.extend(body);
         let mut out = [9; 13];
-        decode(&bytes(&words), &mut out).unwrap();
+        decode(&bytes(&words), &mut out, &never).unwrap();
         assert_eq!(
             out,
             [0, 0, 1, 1, 0, 0, 0x1005, 0x1006, 0x1004, 0x1014, 0x1013, 0, 0]
@@ -123,23 +131,23 @@ mod tests {
     #[test]
     fn the_original_header_is_read_too_and_runs_stop_at_the_end_of_the_line() {
         let mut out = [9; 4];
-        decode(&bytes(&[0, 0, 5, 0x0001, 0x4fff]), &mut out).unwrap();
+        decode(&bytes(&[0, 0, 5, 0x0001, 0x4fff]), &mut out, &never).unwrap();
         assert_eq!(out, [0, 1, 1, 1]);
     }
 
     #[test]
     fn lists_that_lie_about_their_length_are_errors() {
-        assert_eq!(decode(&[], &mut [0; 4]), Err(CodecError::Truncated));
+        assert_eq!(decode(&[], &mut [0; 4], &never), Err(CodecError::Truncated));
         assert_eq!(
-            decode(&bytes(&[0, 7, 0xff9c, 900, 0, 0, 0]), &mut [0; 4]),
+            decode(&bytes(&[0, 7, 0xff9c, 900, 0, 0, 0]), &mut [0; 4], &never),
             Err(CodecError::Truncated)
         );
         assert_eq!(
-            decode(&bytes(&[0, 0, 4, 0x1001]), &mut [0; 4]),
+            decode(&bytes(&[0, 0, 4, 0x1001]), &mut [0; 4], &never),
             Err(CodecError::Truncated)
         );
         assert!(matches!(
-            decode(&bytes(&[0, 0, 4, 0x8001]), &mut [0; 4]),
+            decode(&bytes(&[0, 0, 4, 0x8001]), &mut [0; 4], &never),
             Err(CodecError::Invalid(_))
         ));
     }

@@ -5,8 +5,9 @@
 
 use std::sync::LazyLock;
 
-use crate::ImageError;
+use super::codec::{CodecError, STEP, go_on};
 use crate::fits::header::Header;
+use crate::{ImageError, Interrupt};
 
 /// The integer that stands for "no value" where the file names no other.
 const NULL: i32 = -2_147_483_647;
@@ -67,10 +68,18 @@ pub(super) struct Quantized {
 }
 
 impl Quantized {
-    /// Restores the values of tile number `tile` (counted from 0) and gives each to `put` with its place.
+    /// Restores the values of tile number `tile` (counted from 0) in place: `values` come as the bit patterns of the
+    /// integers.
     ///
     /// The arithmetic is in double precision: (integer - random number + 0.5) × scale + zero, and NaN for no value.
-    pub(super) fn restore(self, tile: u64, integers: &[i32], out: &mut [f32], finish: impl Fn(f64) -> f32) {
+    /// `finish` makes single precision of it.
+    pub(super) fn restore(
+        self,
+        tile: u64,
+        values: &mut [f32],
+        finish: impl Fn(f64) -> f32,
+        interrupt: Interrupt<'_>,
+    ) -> Result<(), CodecError> {
         let Self {
             scale,
             zero,
@@ -78,31 +87,37 @@ impl Quantized {
             dither,
         } = self;
         let blank = blank.map_or(Some(NULL), |blank| i32::try_from(blank).ok());
-        let is_blank = |n: i32| blank == Some(n);
         match dither {
             Dither::No => {
-                for (value, &n) in out.iter_mut().zip(integers) {
-                    *value = if is_blank(n) {
-                        f32::NAN
-                    } else {
-                        finish(f64::from(n) * scale + zero)
-                    };
+                for piece in values.chunks_mut(STEP) {
+                    go_on(interrupt)?;
+                    for value in piece {
+                        let n = value.to_bits() as i32;
+                        let restored = finish(f64::from(n) * scale + zero);
+                        *value = if blank == Some(n) { f32::NAN } else { restored };
+                    }
                 }
             }
             Dither::Subtractive { seed, keeps_zeros } => {
-                let row = (seed + tile % RANDOM_NUMBERS as u64) % RANDOM_NUMBERS as u64;
-                let random = RandomNumbers::of_row(row as usize);
-                for ((value, &n), random) in out.iter_mut().zip(integers).zip(random) {
-                    *value = if is_blank(n) {
-                        f32::NAN
-                    } else if keeps_zeros && n == EXACT_ZERO {
-                        finish(0.0)
-                    } else {
-                        finish((f64::from(n) - f64::from(random) + 0.5) * scale + zero)
-                    };
+                let mut row = (seed.wrapping_add(tile) % RANDOM_NUMBERS as u64) as usize;
+                let mut rest = values;
+                while !rest.is_empty() {
+                    go_on(interrupt)?;
+                    let stretch = stretch(row);
+                    let (now, later) = rest.split_at_mut(stretch.len().min(rest.len()));
+                    for (value, &random) in now.iter_mut().zip(stretch) {
+                        let n = value.to_bits() as i32;
+                        let exact_zero = keeps_zeros && n == EXACT_ZERO;
+                        let dithered = (f64::from(n) - f64::from(random) + 0.5) * scale + zero;
+                        let restored = finish(if exact_zero { 0.0 } else { dithered });
+                        *value = if blank == Some(n) { f32::NAN } else { restored };
+                    }
+                    rest = later;
+                    row = (row + 1) % RANDOM_NUMBERS;
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -117,53 +132,17 @@ static SEQUENCE: LazyLock<Box<[f32]>> = LazyLock::new(|| {
     std::iter::repeat_with(next).take(RANDOM_NUMBERS).collect()
 });
 
-/// The random numbers for the pixels of one tile.
-struct RandomNumbers {
-    sequence: &'static [f32],
-    /// Which number of the sequence says where the present stretch begins.
-    row: usize,
-    /// What is left of the present stretch.
-    stretch: std::slice::Iter<'static, f32>,
-}
-
-impl RandomNumbers {
-    fn of_row(row: usize) -> Self {
-        let mut numbers = Self {
-            sequence: &SEQUENCE,
-            row,
-            stretch: [].iter(),
-        };
-        numbers.begin_stretch();
-        numbers
-    }
-
-    /// A stretch begins somewhere in the first 500 numbers and goes to the end of the sequence.
-    fn begin_stretch(&mut self) {
-        let start = self
-            .sequence
-            .get(self.row)
-            .map_or(0, |random| (random * 500.0) as usize);
-        self.stretch = self.sequence.get(start..).unwrap_or_default().iter();
-    }
-}
-
-impl Iterator for RandomNumbers {
-    type Item = f32;
-
-    #[inline]
-    fn next(&mut self) -> Option<f32> {
-        if let Some(&random) = self.stretch.next() {
-            return Some(random);
-        }
-        self.row = (self.row + 1) % RANDOM_NUMBERS;
-        self.begin_stretch();
-        self.stretch.next().copied()
-    }
+/// The random numbers that number `row` of the sequence leads to: from somewhere in the first 500 to the end of the
+/// sequence. Never empty. The first stretch of a tile is that of its row in the table, the following ones come in turn.
+fn stretch(row: usize) -> &'static [f32] {
+    let start = SEQUENCE.get(row).map_or(0, |random| (random * 500.0) as usize);
+    SEQUENCE.get(start..).unwrap_or(&SEQUENCE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::never;
 
     #[test]
     fn the_random_sequence_ends_as_the_standard_says() {
@@ -172,14 +151,32 @@ mod tests {
         assert_eq!(SEQUENCE[9999], (1_043_618_065.0 / 2_147_483_647.0f64) as f32);
     }
 
+    fn restored(quantized: Quantized, tile: u64, integers: &[i32]) -> Vec<f32> {
+        let mut values: Vec<f32> = integers.iter().map(|n| f32::from_bits(*n as u32)).collect();
+        quantized
+            .restore(tile, &mut values, |x| x as f32, &never)
+            .unwrap();
+        values
+    }
+
     #[test]
-    fn stretches_follow_each_other_for_ever() {
-        let mut numbers = RandomNumbers::of_row(9_999);
-        let start = (SEQUENCE[9_999] * 500.0) as usize;
-        assert_eq!(numbers.next(), Some(SEQUENCE[start]));
-        let second = (SEQUENCE[0] * 500.0) as usize;
-        assert_eq!(numbers.nth(RANDOM_NUMBERS - start - 1), Some(SEQUENCE[second]));
-        assert!(numbers.nth(100_000).is_some());
+    fn stretches_of_random_numbers_follow_each_other() {
+        let dither = Dither::Subtractive {
+            seed: 9_998,
+            keeps_zeros: false,
+        };
+        let quantized = Quantized {
+            scale: 1.0,
+            zero: 0.0,
+            blank: None,
+            dither,
+        };
+        let values = restored(quantized, 1, &vec![0; 30_000]);
+        let expected = [9_999, 0, 1, 2, 3]
+            .into_iter()
+            .flat_map(stretch)
+            .map(|random| (0.5 - f64::from(*random)) as f32);
+        assert_eq!(values, expected.take(30_000).collect::<Vec<_>>());
     }
 
     #[test]
@@ -194,23 +191,21 @@ mod tests {
             blank: None,
             dither,
         };
-        let mut out = [1.0; 3];
-        quantized.restore(0, &[NULL, EXACT_ZERO, 4], &mut out, |x| x as f32);
-        assert!(out[0].is_nan());
-        assert_eq!(out[1], 0.0);
-        let random = f64::from(SEQUENCE[(SEQUENCE[0] * 500.0) as usize + 2]);
-        assert_eq!(out[2], ((4.0 - random + 0.5) * 0.5 + 100.0) as f32);
+        let values = restored(quantized, 0, &[NULL, EXACT_ZERO, 4]);
+        assert!(values[0].is_nan());
+        assert_eq!(values[1], 0.0);
+        assert_eq!(
+            values[2],
+            ((4.0 - f64::from(stretch(0)[2]) + 0.5) * 0.5 + 100.0) as f32
+        );
 
         let plain = Quantized {
             blank: Some(7),
             dither: Dither::No,
             ..quantized
         };
-        plain.restore(0, &[7, EXACT_ZERO, 4], &mut out, |x| x as f32);
-        assert!(out[0].is_nan());
-        assert_eq!(
-            (out[1], out[2]),
-            ((-1_073_741_323.0f64 + 100.0 - 0.0 - 100.0 + 100.0) as f32, 102.0)
-        );
+        let values = restored(plain, 0, &[7, EXACT_ZERO, 4]);
+        assert!(values[0].is_nan());
+        assert_eq!((values[1], values[2]), ((EXACT_ZERO / 2 + 100) as f32, 102.0));
     }
 }

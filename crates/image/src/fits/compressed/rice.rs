@@ -8,7 +8,8 @@
 //! part precedes them in unary.
 
 use super::bits::BitReader;
-use super::codec::CodecError;
+use super::codec::{CodecError, STEP, go_on};
+use crate::Interrupt;
 
 /// Width of the integers that were coded (BYTEPIX).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +34,16 @@ pub(super) fn decode(
     width: RiceWidth,
     block: usize,
     out: &mut [i32],
+    interrupt: Interrupt<'_>,
 ) -> Result<(), CodecError> {
     match width {
-        RiceWidth::One => decode_blocks::<8, 3, 6>(stream, block, out, |value| i32::from(value as u8)),
-        RiceWidth::Two => decode_blocks::<16, 4, 14>(stream, block, out, |value| i32::from(value as i16)),
-        RiceWidth::Four => decode_blocks::<32, 5, 25>(stream, block, out, |value| value as i32),
+        RiceWidth::One => {
+            decode_blocks::<8, 3, 6>(stream, block, out, interrupt, |value| i32::from(value as u8))
+        }
+        RiceWidth::Two => {
+            decode_blocks::<16, 4, 14>(stream, block, out, interrupt, |value| i32::from(value as i16))
+        }
+        RiceWidth::Four => decode_blocks::<32, 5, 25>(stream, block, out, interrupt, |value| value as i32),
     }
 }
 
@@ -60,30 +66,35 @@ fn decode_blocks<const WIDTH: u32, const CODE: u32, const SPLIT: u32>(
     stream: &[u8],
     block: usize,
     out: &mut [i32],
+    interrupt: Interrupt<'_>,
     narrow: impl Fn(u32) -> i32,
 ) -> Result<(), CodecError> {
     let mut bits = BitReader::new(stream);
     let mut last = bits.bits(WIDTH)?;
-    for pixels in out.chunks_mut(block.max(1)) {
-        let code = bits.bits(CODE)?;
-        if code == 0 {
-            pixels.fill(narrow(last));
-        } else if code <= SPLIT {
-            let low_bits = code - 1;
-            for pixel in pixels {
-                let (high, low) = bits.unary_then_bits(low_bits)?;
-                last = last.wrapping_add(unmap(high.wrapping_shl(low_bits) | low));
-                *pixel = narrow(last);
+    let block = block.max(1);
+    for pixels in out.chunks_mut(block * (STEP / block).max(1)) {
+        go_on(interrupt)?;
+        for pixels in pixels.chunks_mut(block) {
+            let code = bits.bits(CODE)?;
+            if code == 0 {
+                pixels.fill(narrow(last));
+            } else if code <= SPLIT {
+                let low_bits = code - 1;
+                for pixel in pixels {
+                    let (high, low) = bits.unary_then_bits(low_bits)?;
+                    last = last.wrapping_add(unmap(high.wrapping_shl(low_bits) | low));
+                    *pixel = narrow(last);
+                }
+            } else if code == SPLIT + 1 {
+                for pixel in pixels {
+                    last = last.wrapping_add(unmap(bits.bits(WIDTH)?));
+                    *pixel = narrow(last);
+                }
+            } else {
+                return Err(CodecError::Invalid(
+                    "a block of Rice codes has an impossible number of low bits",
+                ));
             }
-        } else if code == SPLIT + 1 {
-            for pixel in pixels {
-                last = last.wrapping_add(unmap(bits.bits(WIDTH)?));
-                *pixel = narrow(last);
-            }
-        } else {
-            return Err(CodecError::Invalid(
-                "a block of Rice codes has an impossible number of low bits",
-            ));
         }
     }
     Ok(())
@@ -98,6 +109,7 @@ fn unmap(mapped: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::never;
 
     /// Puts bit strings such as "0101" together to bytes.
     fn pack(parts: &[&str]) -> Vec<u8> {
@@ -118,7 +130,7 @@ mod tests {
             "01100100", "000", "010", "01 0", "01 1", "1 0", "0001 0", "111", "11111111", "00000010",
         ]);
         let mut out = [0; 10];
-        decode(&stream, RiceWidth::One, 4, &mut out).unwrap();
+        decode(&stream, RiceWidth::One, 4, &mut out, &never).unwrap();
         assert_eq!(out, [100, 100, 100, 100, 101, 99, 99, 102, 230, 231]);
     }
 
@@ -126,11 +138,11 @@ mod tests {
     fn a_stream_that_ends_early_is_an_error() {
         let stream = pack(&["01100100", "000"]);
         assert_eq!(
-            decode(&stream, RiceWidth::One, 4, &mut [0; 12]),
+            decode(&stream, RiceWidth::One, 4, &mut [0; 12], &never),
             Err(CodecError::Truncated)
         );
         assert_eq!(
-            decode(&[], RiceWidth::Four, 32, &mut [0; 1]),
+            decode(&[], RiceWidth::Four, 32, &mut [0; 1], &never),
             Err(CodecError::Truncated)
         );
         assert_eq!(shortest_stream(RiceWidth::One, 4, 12), 3);
@@ -140,7 +152,7 @@ mod tests {
     fn an_impossible_block_code_is_an_error() {
         let stream = pack(&["00000000000000000000000000000000", "11111", "000"]);
         assert!(matches!(
-            decode(&stream, RiceWidth::Four, 32, &mut [0; 4]),
+            decode(&stream, RiceWidth::Four, 32, &mut [0; 4], &never),
             Err(CodecError::Invalid(_))
         ));
     }

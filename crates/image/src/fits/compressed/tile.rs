@@ -1,11 +1,11 @@
 //! From the byte string of one tile to physical values.
 
-use super::codec::CodecError;
+use super::codec::{CodecError, STEP, go_on};
 use super::parameters::{Algorithm, Parameters};
 use super::quantize::Quantized;
 use super::{gzip, hcompress, plio, rice};
-use crate::PixelType;
 use crate::fits::pixels::{Scaling, decode};
+use crate::{Interrupt, PixelType};
 
 /// What the table holds of one tile.
 #[derive(Debug, Clone, Copy)]
@@ -37,105 +37,78 @@ pub(super) enum Form {
     Plain(PixelType),
 }
 
-/// The pixels as the algorithm gives them back.
-enum Pixels {
-    /// Integers of an algorithm that knows no other numbers.
-    Integers(Vec<i32>),
-    /// Big-endian numbers of this many bytes.
-    Bytes(Vec<u8>, usize),
-}
-
 impl StoredTile<'_> {
     /// Decodes the tile: physical values, NaN for no value.
-    pub(super) fn decode(&self, parameters: &Parameters) -> Result<Vec<f32>, CodecError> {
-        let floating = matches!(parameters.pixel_type, PixelType::F32 | PixelType::F64);
-        match self.form {
-            Form::Plain(element) => self.as_they_are(self.stream, element, parameters),
-            Form::Gzip => {
-                let bytes = gzip::unpack(
-                    self.stream,
-                    self.pixels * parameters.pixel_type.bytes(),
-                    self.pixels * 8,
-                )?;
-                let element = self.stored_type(bytes.len(), floating)?;
-                self.as_they_are(&bytes, element, parameters)
+    pub(super) fn decode(
+        &self,
+        parameters: &Parameters,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Vec<f32>, CodecError> {
+        match (self.form, parameters.algorithm) {
+            (Form::Plain(element), _) => self.as_they_are(self.stream, element, parameters, interrupt),
+            (Form::Gzip, _) => {
+                let bytes = self.unpack(parameters.pixel_type.bytes(), interrupt)?;
+                self.as_they_are(
+                    &bytes,
+                    self.stored_type(&bytes, parameters)?,
+                    parameters,
+                    interrupt,
+                )
             }
-            Form::Compressed => match (self.unpack(parameters)?, parameters.quantization) {
-                (pixels, Some(quantization)) => {
-                    let quantized = Quantized {
-                        scale: self.scale.or(quantization.scale).unwrap_or(1.0),
-                        zero: self.zero.or(quantization.zero).unwrap_or(0.0),
-                        blank: self.blank.or(parameters.scaling.blank),
-                        dither: quantization.dither,
-                    };
-                    Ok(self.restore(&pixels.into_integers()?, quantized, parameters))
-                }
-                (Pixels::Bytes(bytes, _), None) => {
-                    self.as_they_are(&bytes, self.stored_type(bytes.len(), floating)?, parameters)
-                }
-                (Pixels::Integers(integers), None) => Ok(self.scaled(&integers, parameters)),
-            },
-        }
-    }
-
-    /// Undoes the compression.
-    fn unpack(&self, parameters: &Parameters) -> Result<Pixels, CodecError> {
-        let bytes_or_integers = match parameters.algorithm {
-            Algorithm::Rice { width, block } => {
-                if self.stream.len() < rice::shortest_stream(width, block, self.pixels) {
-                    return Err(CodecError::Truncated);
-                }
-                let mut integers = vec![0; self.pixels];
-                rice::decode(self.stream, width, block, &mut integers)?;
-                Pixels::Integers(integers)
-            }
-            Algorithm::Plio => {
-                let mut integers = vec![0; self.pixels];
-                plio::decode(self.stream, &mut integers)?;
-                Pixels::Integers(integers)
-            }
-            Algorithm::Hcompress { smooth } => {
-                let mut integers = vec![0; self.pixels];
-                hcompress::decode(self.stream, smooth, &mut integers)?;
-                Pixels::Integers(integers)
-            }
-            Algorithm::Gzip { shuffled } => {
+            (Form::Compressed, Algorithm::Gzip { shuffled }) => {
                 let expected = match parameters.quantization {
                     Some(_) => 4,
                     None => parameters.pixel_type.bytes(),
                 };
-                let bytes = gzip::unpack(self.stream, self.pixels * expected, self.pixels * 8)?;
-                let width = self.width(bytes.len())?;
-                Pixels::Bytes(
-                    if shuffled {
-                        gzip::unshuffle(&bytes, width)
-                    } else {
-                        bytes
-                    },
-                    width,
-                )
+                let mut bytes = self.unpack(expected, interrupt)?;
+                if shuffled {
+                    bytes = gzip::unshuffle(&bytes, self.width(&bytes)?);
+                }
+                self.of_bytes(&bytes, parameters, interrupt)
             }
-            Algorithm::None => {
-                let width = self.width(self.stream.len())?;
-                Pixels::Bytes(self.stream.to_vec(), width)
+            (Form::Compressed, Algorithm::None) => self.of_bytes(self.stream, parameters, interrupt),
+            (Form::Compressed, Algorithm::Rice { width, block }) => {
+                if self.stream.len() < rice::shortest_stream(width, block, self.pixels) {
+                    return Err(CodecError::Truncated);
+                }
+                self.of_integers(parameters, interrupt, |integers| {
+                    rice::decode(self.stream, width, block, integers, interrupt)
+                })
             }
-        };
-        Ok(bytes_or_integers)
+            (Form::Compressed, Algorithm::Plio) => self.of_integers(parameters, interrupt, |integers| {
+                plio::decode(self.stream, integers, interrupt)
+            }),
+            (Form::Compressed, Algorithm::Hcompress { smooth }) => {
+                self.of_integers(parameters, interrupt, |integers| {
+                    hcompress::decode(self.stream, smooth, integers, interrupt)
+                })
+            }
+        }
     }
 
-    /// How many bytes each pixel has, when all have `bytes`. Writers differ in which width they give to integers, so
-    /// that only the length tells.
-    fn width(&self, bytes: usize) -> Result<usize, CodecError> {
+    fn unpack(&self, expected_width: usize, interrupt: Interrupt<'_>) -> Result<Vec<u8>, CodecError> {
+        gzip::unpack(
+            self.stream,
+            self.pixels * expected_width,
+            self.pixels * 8,
+            interrupt,
+        )
+    }
+
+    /// How many bytes each pixel has. Writers differ in which width they give to integers, so that only the length
+    /// tells.
+    fn width(&self, bytes: &[u8]) -> Result<usize, CodecError> {
         [1, 2, 4, 8]
             .into_iter()
-            .find(|width| self.pixels.checked_mul(*width) == Some(bytes))
+            .find(|width| self.pixels.checked_mul(*width) == Some(bytes.len()))
             .ok_or(CodecError::Invalid(
                 "it unpacks to another number of pixels than a tile has",
             ))
     }
 
-    /// The type of the pixels when all have `bytes` bytes.
-    fn stored_type(&self, bytes: usize, floating: bool) -> Result<PixelType, CodecError> {
+    /// The type of the pixels of an image that is not quantised.
+    fn stored_type(&self, bytes: &[u8], parameters: &Parameters) -> Result<PixelType, CodecError> {
+        let floating = matches!(parameters.pixel_type, PixelType::F32 | PixelType::F64);
         Ok(match (self.width(bytes)?, floating) {
             (1, _) => PixelType::U8,
             (2, _) => PixelType::I16,
@@ -146,12 +119,35 @@ impl StoredTile<'_> {
         })
     }
 
+    /// Values from big-endian numbers, quantised or not.
+    fn of_bytes(
+        &self,
+        bytes: &[u8],
+        parameters: &Parameters,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Vec<f32>, CodecError> {
+        if parameters.quantization.is_none() {
+            return self.as_they_are(bytes, self.stored_type(bytes, parameters)?, parameters, interrupt);
+        }
+        let width = self.width(bytes)?;
+        self.of_integers(parameters, interrupt, |integers| {
+            match width {
+                1 => copy(bytes, integers, |[b]: [u8; 1]| i32::from(b)),
+                2 => copy(bytes, integers, |b| i32::from(i16::from_be_bytes(b))),
+                4 => copy(bytes, integers, i32::from_be_bytes),
+                _ => return Err(CodecError::Invalid("its quantised pixels have more than 32 bits")),
+            }
+            Ok(())
+        })
+    }
+
     /// Values from pixels that are stored as in an uncompressed image.
     fn as_they_are(
         &self,
         bytes: &[u8],
         element: PixelType,
         parameters: &Parameters,
+        interrupt: Interrupt<'_>,
     ) -> Result<Vec<f32>, CodecError> {
         if self.pixels.checked_mul(element.bytes()) != Some(bytes.len()) {
             return Err(CodecError::Invalid(
@@ -162,70 +158,92 @@ impl StoredTile<'_> {
             PixelType::F32 | PixelType::F64 => None,
             _ => self.blank.or(parameters.scaling.blank),
         };
+        let scaling = Scaling {
+            blank,
+            ..parameters.scaling
+        };
         let mut values = vec![0.0; self.pixels];
-        decode(
-            bytes,
-            &mut values,
-            element,
-            Scaling {
-                blank,
-                ..parameters.scaling
-            },
-        );
+        for (values, bytes) in values.chunks_mut(STEP).zip(bytes.chunks(STEP * element.bytes())) {
+            go_on(interrupt)?;
+            decode(bytes, values, element, scaling);
+        }
         Ok(values)
     }
 
-    /// Values from integers that are the image's pixels.
-    fn scaled(&self, integers: &[i32], parameters: &Parameters) -> Vec<f32> {
-        let Scaling { scale, zero, .. } = parameters.scaling;
-        let blank = self.blank.or(parameters.scaling.blank);
-        let value = |n: i32| (f64::from(n) * scale + zero) as f32;
-        match blank.and_then(|blank| i32::try_from(blank).ok()) {
-            None => integers.iter().map(|&n| value(n)).collect(),
-            Some(blank) => integers
-                .iter()
-                .map(|&n| if n == blank { f32::NAN } else { value(n) })
-                .collect(),
+    /// Values from integers that `fill` provides: they are either the image's pixels or quantised ones.
+    fn of_integers(
+        &self,
+        parameters: &Parameters,
+        interrupt: Interrupt<'_>,
+        fill: impl FnOnce(&mut [i32]) -> Result<(), CodecError>,
+    ) -> Result<Vec<f32>, CodecError> {
+        // One allocation holds first the integers, then the values.
+        let mut values = vec![0.0; self.pixels];
+        fill(bytemuck::cast_slice_mut(&mut values))?;
+        match parameters.quantization {
+            Some(quantization) => {
+                let quantized = Quantized {
+                    scale: self.scale.or(quantization.scale).unwrap_or(1.0),
+                    zero: self.zero.or(quantization.zero).unwrap_or(0.0),
+                    blank: self.blank.or(parameters.scaling.blank),
+                    dither: quantization.dither,
+                };
+                self.restore_in_place(&mut values, quantized, parameters, interrupt)?;
+            }
+            None => self.scale_in_place(&mut values, parameters, interrupt)?,
         }
+        Ok(values)
     }
 
-    /// Values from integers that stand for floating-point pixels.
-    fn restore(&self, integers: &[i32], quantized: Quantized, parameters: &Parameters) -> Vec<f32> {
+    /// Turns the bit patterns of the image's integers into values.
+    fn scale_in_place(
+        &self,
+        values: &mut [f32],
+        parameters: &Parameters,
+        interrupt: Interrupt<'_>,
+    ) -> Result<(), CodecError> {
         let Scaling { scale, zero, .. } = parameters.scaling;
-        let mut values = vec![0.0; self.pixels];
+        let blank = self
+            .blank
+            .or(parameters.scaling.blank)
+            .and_then(|blank| i32::try_from(blank).ok());
+        for piece in values.chunks_mut(STEP) {
+            go_on(interrupt)?;
+            for value in piece {
+                let n = value.to_bits() as i32;
+                let scaled = (f64::from(n) * scale + zero) as f32;
+                *value = if blank == Some(n) { f32::NAN } else { scaled };
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns the bit patterns of quantised pixels into values.
+    fn restore_in_place(
+        &self,
+        values: &mut [f32],
+        quantized: Quantized,
+        parameters: &Parameters,
+        interrupt: Interrupt<'_>,
+    ) -> Result<(), CodecError> {
+        let Scaling { scale, zero, .. } = parameters.scaling;
         match parameters.pixel_type {
             _ if scale == 1.0 && zero == 0.0 => {
-                quantized.restore(self.index, integers, &mut values, |x| x as f32)
+                quantized.restore(self.index, values, |x| x as f32, interrupt)
             }
             // The pixel itself is in single precision before the image's own scaling.
             PixelType::F32 => {
                 let finish = |x: f64| (f64::from(x as f32) * scale + zero) as f32;
-                quantized.restore(self.index, integers, &mut values, finish);
+                quantized.restore(self.index, values, finish, interrupt)
             }
-            _ => quantized.restore(self.index, integers, &mut values, |x| (x * scale + zero) as f32),
+            _ => quantized.restore(self.index, values, |x| (x * scale + zero) as f32, interrupt),
         }
-        values
     }
 }
 
-impl Pixels {
-    fn into_integers(self) -> Result<Vec<i32>, CodecError> {
-        match self {
-            Self::Integers(integers) => Ok(integers),
-            Self::Bytes(bytes, 1) => Ok(bytes.into_iter().map(i32::from).collect()),
-            Self::Bytes(bytes, 2) => Ok(bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| i16::from_be_bytes(*b).into())
-                .collect()),
-            Self::Bytes(bytes, 4) => Ok(bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| i32::from_be_bytes(*b))
-                .collect()),
-            Self::Bytes(..) => Err(CodecError::Invalid("quantised pixels have more than 32 bits")),
-        }
+fn copy<const N: usize>(bytes: &[u8], integers: &mut [i32], read: impl Fn([u8; N]) -> i32) {
+    let (numbers, _) = bytes.as_chunks::<N>();
+    for (integer, &number) in integers.iter_mut().zip(numbers) {
+        *integer = read(number);
     }
 }

@@ -10,6 +10,7 @@ mod planes;
 mod transform;
 
 use super::codec::CodecError;
+use crate::Interrupt;
 
 const MAGIC: [u8; 2] = [0xdd, 0x99];
 const HEADER_BYTES: usize = 2 + 3 * 4 + 8 + 3;
@@ -21,7 +22,12 @@ pub(super) const MAX_PIXELS: usize = 1 << 26;
 /// announces.
 ///
 /// `smooth` is the parameter SMOOTH: whether the blockiness of a lossy compression is smoothed away.
-pub(super) fn decode(stream: &[u8], smooth: bool, out: &mut [i32]) -> Result<(), CodecError> {
+pub(super) fn decode(
+    stream: &[u8],
+    smooth: bool,
+    out: &mut [i32],
+    interrupt: Interrupt<'_>,
+) -> Result<(), CodecError> {
     let (head, body) = stream
         .split_at_checked(HEADER_BYTES)
         .ok_or(CodecError::Truncated)?;
@@ -37,7 +43,7 @@ pub(super) fn decode(stream: &[u8], smooth: bool, out: &mut [i32]) -> Result<(),
         ));
     }
 
-    let mut coefficients = planes::decode(body, header.slow, header.fast, header.planes)?;
+    let mut coefficients = planes::decode(body, header.slow, header.fast, header.planes, interrupt)?;
     coefficients[0] = header.sum;
     if header.scale > 1 {
         for coefficient in &mut coefficients {
@@ -45,7 +51,13 @@ pub(super) fn decode(stream: &[u8], smooth: bool, out: &mut [i32]) -> Result<(),
         }
     }
     let largest_correction = if smooth { header.scale >> 1 } else { 0 };
-    transform::invert(&mut coefficients, header.slow, header.fast, largest_correction);
+    transform::invert(
+        &mut coefficients,
+        header.slow,
+        header.fast,
+        largest_correction,
+        interrupt,
+    )?;
     for (pixel, value) in out.iter_mut().zip(coefficients) {
         *pixel = value as i32;
     }
@@ -101,6 +113,7 @@ impl Header {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::never;
 
     fn header(slow: i32, fast: i32, scale: i32, sum: i64, planes: [u8; 3]) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
@@ -118,7 +131,7 @@ mod tests {
         let mut stream = header(4, 4, 0, 40, [0; 3]);
         stream.push(0);
         let mut out = [0; 16];
-        decode(&stream, false, &mut out).unwrap();
+        decode(&stream, false, &mut out, &never).unwrap();
         assert_eq!(out, [5; 16]);
     }
 
@@ -134,8 +147,8 @@ mod tests {
             header(4, 4, 0, 0, [255; 3]),
             header(4, 4, 0, 0, [1; 3]),
         ] {
-            assert!(decode(&stream, false, &mut out).is_err());
+            assert!(decode(&stream, false, &mut out, &never).is_err());
         }
-        assert!(decode(&header(0, 0, 0, 0, [0; 3]), false, &mut []).is_err());
+        assert!(decode(&header(0, 0, 0, 0, [0; 3]), false, &mut [], &never).is_err());
     }
 }

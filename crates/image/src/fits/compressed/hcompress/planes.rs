@@ -7,7 +7,8 @@
 //! the next finer level, and the blocks of a level come in reverse order.
 
 use super::super::bits::BitReader;
-use super::super::codec::CodecError;
+use super::super::codec::{CodecError, STEP, go_on};
+use crate::Interrupt;
 
 /// Most bit planes that fit a 64-bit coefficient.
 pub(super) const MAX_PLANES: u32 = 62;
@@ -24,6 +25,7 @@ pub(super) fn decode(
     slow: usize,
     fast: usize,
     counts: [u32; 3],
+    interrupt: Interrupt<'_>,
 ) -> Result<Vec<i64>, CodecError> {
     let mut coefficients = vec![0i64; slow * fast];
     let mut bits = BitReader::new(stream);
@@ -37,7 +39,7 @@ pub(super) fn decode(
     ] {
         let mut quadrant = Quadrant::new(rows, columns);
         for plane in (0..planes).rev() {
-            quadrant.read_plane(&mut bits)?;
+            quadrant.read_plane(&mut bits, interrupt)?;
             quadrant.insert(&mut coefficients, row * fast + column, fast, plane);
         }
     }
@@ -46,9 +48,12 @@ pub(super) fn decode(
     }
 
     bits.align_to_byte();
-    for coefficient in coefficients.iter_mut().filter(|c| **c != 0) {
-        if bits.bits(1)? == 1 {
-            *coefficient = -*coefficient;
+    for piece in coefficients.chunks_mut(STEP) {
+        go_on(interrupt)?;
+        for coefficient in piece.iter_mut().filter(|c| **c != 0) {
+            if bits.bits(1)? == 1 {
+                *coefficient = -*coefficient;
+            }
         }
     }
     Ok(coefficients)
@@ -80,22 +85,30 @@ impl Quadrant {
     }
 
     /// Reads one plane into `blocks`.
-    fn read_plane(&mut self, bits: &mut BitReader<'_>) -> Result<(), CodecError> {
+    fn read_plane(&mut self, bits: &mut BitReader<'_>, interrupt: Interrupt<'_>) -> Result<(), CodecError> {
+        go_on(interrupt)?;
         match bits.bits(4)? {
             PLAIN => {
                 let count = self.rows.div_ceil(2) * self.columns.div_ceil(2);
-                self.blocks.clear();
-                for _ in 0..count {
-                    self.blocks.push(bits.bits(4)? as u8);
+                self.blocks.resize(count, 0);
+                for piece in self.blocks.chunks_mut(STEP) {
+                    go_on(interrupt)?;
+                    for block in piece {
+                        *block = bits.bits(4)? as u8;
+                    }
                 }
                 Ok(())
             }
-            QUADTREE => self.read_quadtree(bits),
+            QUADTREE => self.read_quadtree(bits, interrupt),
             _ => Err(CodecError::Invalid("a bit plane is neither plain nor a quadtree")),
         }
     }
 
-    fn read_quadtree(&mut self, bits: &mut BitReader<'_>) -> Result<(), CodecError> {
+    fn read_quadtree(
+        &mut self,
+        bits: &mut BitReader<'_>,
+        interrupt: Interrupt<'_>,
+    ) -> Result<(), CodecError> {
         self.blocks.clear();
         self.blocks.push(huffman(bits)?);
         for level in (1..self.levels).rev() {
@@ -127,8 +140,11 @@ impl Quadrant {
                     }
                 }
             }
-            for block in self.blocks.iter_mut().rev().filter(|b| **b != 0) {
-                *block = huffman(bits)?;
+            for piece in self.blocks.rchunks_mut(STEP) {
+                go_on(interrupt)?;
+                for block in piece.iter_mut().rev().filter(|b| **b != 0) {
+                    *block = huffman(bits)?;
+                }
             }
         }
         Ok(())

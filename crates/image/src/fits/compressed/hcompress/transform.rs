@@ -6,16 +6,25 @@
 //! that integers stay integers, the forward transform drops low bits that can be found again from the parities of the
 //! others; the inverse rounds and restores them.
 
+use super::super::codec::{CodecError, go_on};
+use crate::Interrupt;
+
 /// Inverts the transform in place.
 ///
 /// `a` has `slow` × `fast` coefficients: for each level, the result of the level before at the top left, `y` at
 /// the top right, `x` at the bottom left, `c` at the bottom right. `largest_correction` is by how much smoothing may
 /// change a coefficient, half the scale; 0 for none.
-pub(super) fn invert(a: &mut [i64], slow: usize, fast: usize, largest_correction: i64) {
+pub(super) fn invert(
+    a: &mut [i64],
+    slow: usize,
+    fast: usize,
+    largest_correction: i64,
+    interrupt: Interrupt<'_>,
+) -> Result<(), CodecError> {
     let levels = slow.max(fast).max(1).next_power_of_two().trailing_zeros();
     if levels == 0 {
         // A single pixel is its own sum.
-        return;
+        return Ok(());
     }
     if let Some(first) = a.first_mut() {
         *first = round(*first, levels + 1);
@@ -38,6 +47,7 @@ pub(super) fn invert(a: &mut [i64], slow: usize, fast: usize, largest_correction
             shift: if level == 0 { 2 } else { 1 },
         };
         for row in (0..upper).rev() {
+            go_on(interrupt)?;
             above.clear();
             above.extend_from_slice(&a[row * fast..][..columns]);
             let (h, y) = above.split_at(left);
@@ -52,6 +62,7 @@ pub(super) fn invert(a: &mut [i64], slow: usize, fast: usize, largest_correction
             }
         }
     }
+    Ok(())
 }
 
 /// `value` rounded to a multiple of 2^`power`, halves away from zero for positive and towards it for negative numbers.
