@@ -354,6 +354,10 @@ impl Read for Cursor<'_> {
         let left = self.source.len().saturating_sub(self.position);
         let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let buffer = buffer.get_mut(..wanted).unwrap_or_default();
+        if buffer.is_empty() {
+            // Also when missing padding was left out and the position is beyond the end.
+            return Ok(0);
+        }
         self.source.read_at(self.position, buffer)?;
         self.position += wanted as u64;
         Ok(wanted)

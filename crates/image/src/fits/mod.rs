@@ -2,6 +2,7 @@
 //!
 //! Source: FITS Standard 4.0 (2018), <https://fits.gsfc.nasa.gov/fits_standard.html>.
 
+mod beam_table;
 mod beams;
 mod card;
 mod compressed;
@@ -43,8 +44,8 @@ pub struct ImageHdu {
 }
 
 impl ImageHdu {
-    /// Describes the image in one HDU. `aips_beam` allows the beam to come from the HISTORY of AIPS, if there is no
-    /// other.
+    /// Describes the image in one HDU, without a table of beams that another HDU may hold. `aips_beam` allows the beam
+    /// to come from the HISTORY of AIPS, if there is no other.
     ///
     /// # Errors
     /// [`ImageError::Unsupported`] if the HDU holds no image, [`ImageError::Malformed`] if its header is damaged.
@@ -77,7 +78,7 @@ impl ImageHdu {
 }
 
 /// Describes every image of a file, in the order of the file. Images whose headers are damaged are left out as long
-/// as there is another one.
+/// as there is another one. `aips_beam` as for [`ImageHdu::describe`].
 ///
 /// # Errors
 /// [`ImageError::Unsupported`] if there is no image, [`ImageError::Malformed`] if there are only damaged ones.
@@ -85,7 +86,7 @@ pub fn image_hdus(file: &FitsFile, aips_beam: bool) -> Result<Vec<ImageHdu>, Ima
     let mut images = Vec::new();
     let mut damage = None;
     for hdu in file.hdus().iter().filter(|hdu| hdu.is_image()) {
-        match ImageHdu::describe(hdu, aips_beam) {
+        match describe_in(file, hdu, aips_beam) {
             Ok(image) => images.push(image),
             Err(error) => damage = damage.or(Some(error)),
         }
@@ -97,21 +98,33 @@ pub fn image_hdus(file: &FitsFile, aips_beam: bool) -> Result<Vec<ImageHdu>, Ima
     }
 }
 
-/// Opens one image of a file; `hdu` is a name as for [`FitsFile::find`].
+/// Opens one image of a file; `hdu` is a name as for [`FitsFile::find`], `aips_beam` as for [`ImageHdu::describe`].
 ///
 /// # Errors
-/// As [`FitsFile::find`], [`ImageHdu::describe`] and [`FitsImage::open`].
+/// As [`FitsFile::find`], [`ImageHdu::describe`], [`FitsImage::open`] and [`CompressedImage::open`].
 pub fn open_image(
     file: &FitsFile,
     hdu: &str,
     aips_beam: bool,
 ) -> Result<(ImageHdu, Arc<dyn ImageSource>), ImageError> {
     let hdu = file.find(hdu)?;
-    let image = ImageHdu::describe(hdu, aips_beam)?;
-    if image.compressed {
-        let reason = format!("HDU {} holds an image in compressed tiles.", hdu.number);
-        return Err(ImageError::Unsupported { reason });
+    let image = describe_in(file, hdu, aips_beam)?;
+    let (bytes, beams) = (Arc::clone(file.source()), image.description.beams.clone());
+    let source: Arc<dyn ImageSource> = if image.compressed {
+        Arc::new(CompressedImage::open(bytes, hdu)?.with_beams(beams))
+    } else {
+        Arc::new(FitsImage::open(bytes, hdu)?.with_beams(beams))
+    };
+    Ok((image, source))
+}
+
+/// As [`ImageHdu::describe`], with the beams of a table in the same file. A damaged table does not keep anyone from the
+/// image: it then has the beam of its header, or none.
+fn describe_in(file: &FitsFile, hdu: &Hdu, aips_beam: bool) -> Result<ImageHdu, ImageError> {
+    let mut image = ImageHdu::describe(hdu, aips_beam)?;
+    let beams = beam_table::read(file, &image.header, &image.description).unwrap_or_default();
+    if !beams.is_empty() {
+        image.description.beams = beams;
     }
-    let source = FitsImage::open(Arc::clone(file.source()), hdu)?.with_beams(image.description.beams.clone());
-    Ok((image, Arc::new(source)))
+    Ok(image)
 }
