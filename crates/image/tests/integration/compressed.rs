@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use chartroom_image::bytes::{ByteSource, FileSource};
 use chartroom_image::fits::{CompressedImage, FitsFile, HduKind};
-use chartroom_image::{ImageError, ImageSource, Section, never};
+use chartroom_image::{BlockCache, ImageError, ImageSource, Section, conformance, never};
 
 /// A compressed image with its values.
 struct Fixture {
@@ -61,6 +61,13 @@ impl ByteSource for Bytes {
         buffer.copy_from_slice(wanted);
         Ok(())
     }
+}
+
+fn fixture(name: &str) -> Fixture {
+    fixtures()
+        .into_iter()
+        .find(|fixture| fixture.name == name)
+        .unwrap()
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
@@ -175,6 +182,32 @@ fn a_section_is_the_same_part_of_the_whole_image() {
 }
 
 #[test]
+fn every_kind_of_compressed_image_conforms() {
+    for Fixture { file, .. } in fixtures() {
+        conformance::all(&open_bytes(file).unwrap());
+    }
+}
+
+#[test]
+fn decoded_tiles_are_kept_in_the_cache_that_is_given_and_leave_it_with_the_image() {
+    let cache = Arc::new(BlockCache::new(1 << 20));
+    let image = open_bytes(fixture("rice_cube").file)
+        .unwrap()
+        .with_cache(Arc::clone(&cache));
+    let section = Section {
+        start: vec![0, 0, 0],
+        count: vec![5, 1, 3],
+    };
+    for misses in [4, 4] {
+        read(&image, &section).unwrap();
+        assert_eq!(cache.counters().misses, misses);
+    }
+    assert_eq!(cache.counters().blocks, 4);
+    drop(image);
+    assert_eq!(cache.counters().blocks, 0);
+}
+
+#[test]
 fn ten_thousand_damaged_files_end_in_values_or_sentences() {
     let fixtures = fixtures();
     let mut random = Random(2);
@@ -222,7 +255,7 @@ fn ten_thousand_damaged_files_end_in_values_or_sentences() {
 
 #[test]
 fn a_file_that_ends_in_its_heap_is_refused() {
-    let fixture = fixtures().swap_remove(0);
+    let fixture = fixture("rice_i16");
     let cut = fixture.file.len() - 2880;
     let error = open_bytes(fixture.file[..cut].to_vec()).unwrap_err();
     assert!(matches!(error, ImageError::Malformed { .. }), "{error}");
@@ -230,7 +263,7 @@ fn a_file_that_ends_in_its_heap_is_refused() {
 
 #[test]
 fn reading_stops_when_it_is_interrupted() {
-    let image = open_bytes(fixtures().swap_remove(0).file).unwrap();
+    let image = open_bytes(fixture("rice_i16").file).unwrap();
     let section = Section::whole(&image.description().shape);
     let mut out = vec![0.0; section.pixels().unwrap()];
     let answer = image.read(&section, &mut out, &|| true);

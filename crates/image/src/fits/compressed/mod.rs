@@ -16,7 +16,6 @@
 //! expected, and answer damage with an error.
 
 mod bits;
-mod cache;
 mod codec;
 mod columns;
 mod gzip;
@@ -30,7 +29,6 @@ mod tiling;
 
 use std::sync::Arc;
 
-use cache::TileCache;
 use codec::CodecError;
 use columns::{ArrayColumn, Columns, HeapArray};
 use parameters::Parameters;
@@ -42,7 +40,7 @@ use super::hdu::{Hdu, HduKind};
 use super::header::Header;
 use super::view::image_header;
 use crate::bytes::ByteSource;
-use crate::{ImageDescription, ImageError, ImageSource, Interrupt, Section};
+use crate::{BlockCache, BlockKey, ImageDescription, ImageError, ImageSource, Interrupt, Section};
 
 /// Rows of the table that are read together, in bytes.
 const ROWS: u64 = 16 << 10;
@@ -50,13 +48,13 @@ const ROWS: u64 = 16 << 10;
 /// The longest row that is accepted, in bytes. A compressed image needs some forty.
 const MAX_ROW: u64 = 1 << 20;
 
-/// Decoded tiles that an image keeps, in bytes.
+/// Decoded tiles that an image keeps if it has a cache of its own, in bytes.
 const CACHE: usize = 64 << 20;
 
 /// An image in compressed tiles in a FITS file.
 ///
 /// Opening reads no pixel. Reading decodes the tiles that the section touches, one after the other; those used last
-/// are kept.
+/// are kept in a [`BlockCache`].
 #[derive(Debug)]
 pub struct CompressedImage {
     source: Arc<dyn ByteSource>,
@@ -66,7 +64,35 @@ pub struct CompressedImage {
     columns: Columns,
     parameters: Parameters,
     table: Table,
-    cache: TileCache,
+    tiles: DecodedTiles,
+}
+
+/// The place of decoded tiles in a cache; they leave it with the image.
+#[derive(Debug)]
+struct DecodedTiles {
+    cache: Arc<BlockCache>,
+    image: u64,
+}
+
+impl DecodedTiles {
+    fn new(cache: Arc<BlockCache>) -> Self {
+        let image = cache.new_image();
+        Self { cache, image }
+    }
+
+    fn key(&self, tile: &Tile) -> BlockKey {
+        BlockKey {
+            image: self.image,
+            kind: 0,
+            index: [tile.index, 0, 0],
+        }
+    }
+}
+
+impl Drop for DecodedTiles {
+    fn drop(&mut self) {
+        self.cache.remove_image(self.image);
+    }
 }
 
 /// Where the table is.
@@ -106,7 +132,7 @@ impl CompressedImage {
         }
         let columns = Columns::of(table_header, table.row)?;
         let parameters = Parameters::of(table_header, &columns, description.pixel_type)?;
-        let cache = TileCache::new(CACHE);
+        let tiles = DecodedTiles::new(Arc::new(BlockCache::new(CACHE)));
         Ok(Self {
             source,
             header,
@@ -115,7 +141,7 @@ impl CompressedImage {
             columns,
             parameters,
             table,
-            cache,
+            tiles,
         })
     }
 
@@ -132,8 +158,15 @@ impl CompressedImage {
         self
     }
 
+    /// Keeps decoded tiles in this cache, usually that of the whole process, instead of in a small one of its own.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<BlockCache>) -> Self {
+        self.tiles = DecodedTiles::new(cache);
+        self
+    }
+
     /// Decodes one tile. `row` is its row of the table.
-    fn decode(&self, tile: &Tile, row: &[u8], interrupt: Interrupt<'_>) -> Result<Arc<Vec<f32>>, ImageError> {
+    fn decode(&self, tile: &Tile, row: &[u8], interrupt: Interrupt<'_>) -> Result<Arc<[f32]>, ImageError> {
         let columns = &self.columns;
         let (form, stream) = self.stream(tile, row)?;
         let stored = StoredTile {
@@ -148,8 +181,10 @@ impl CompressedImage {
                 .and_then(|column| column.number(row))
                 .map(|blank| blank as i64),
         };
-        let values = stored
-            .decode(&self.parameters, interrupt)
+        let mut values: Arc<[f32]> = std::iter::repeat_n(0.0, stored.pixels).collect();
+        let place = Arc::get_mut(&mut values).unwrap_or_default();
+        stored
+            .decode(&self.parameters, place, interrupt)
             .map_err(|error| match error {
                 CodecError::Interrupted => ImageError::Interrupted,
                 error => {
@@ -157,7 +192,7 @@ impl CompressedImage {
                     self.damaged(tile, &format!("({algorithm}) cannot be decoded: {error}"))
                 }
             })?;
-        Ok(Arc::new(values))
+        Ok(values)
     }
 
     /// Reads the byte string of a tile from the first column that has one.
@@ -294,14 +329,12 @@ impl ImageSource for CompressedImage {
             if interrupt() {
                 return Err(ImageError::Interrupted);
             }
-            let values = match self.cache.get(tile.index) {
-                Some(values) => values,
-                None => {
-                    let values = self.decode(&tile, rows.row(self, tile.index, last)?, interrupt)?;
-                    self.cache.put(tile.index, &values);
-                    values
-                }
-            };
+            let values = self
+                .tiles
+                .cache
+                .get_or_compute(self.tiles.key(&tile), interrupt, || {
+                    self.decode(&tile, rows.row(self, tile.index, last)?, interrupt)
+                })?;
             copy_overlap(&tile.area, &values, section, out);
         }
         Ok(())

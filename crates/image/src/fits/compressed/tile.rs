@@ -38,20 +38,27 @@ pub(super) enum Form {
 }
 
 impl StoredTile<'_> {
-    /// Decodes the tile: physical values, NaN for no value.
+    /// Decodes the tile into `values`, one for each of its pixels: physical values, NaN for no value.
     pub(super) fn decode(
         &self,
         parameters: &Parameters,
+        values: &mut [f32],
         interrupt: Interrupt<'_>,
-    ) -> Result<Vec<f32>, CodecError> {
+    ) -> Result<(), CodecError> {
+        if values.len() != self.pixels {
+            return Err(CodecError::Invalid("there is no place for its pixels"));
+        }
         match (self.form, parameters.algorithm) {
-            (Form::Plain(element), _) => self.as_they_are(self.stream, element, parameters, interrupt),
+            (Form::Plain(element), _) => {
+                self.as_they_are(self.stream, element, parameters, values, interrupt)
+            }
             (Form::Gzip, _) => {
                 let bytes = self.unpack(parameters.pixel_type.bytes(), interrupt)?;
                 self.as_they_are(
                     &bytes,
                     self.stored_type(&bytes, parameters)?,
                     parameters,
+                    values,
                     interrupt,
                 )
             }
@@ -64,22 +71,24 @@ impl StoredTile<'_> {
                 if shuffled {
                     bytes = gzip::unshuffle(&bytes, self.width(&bytes)?);
                 }
-                self.of_bytes(&bytes, parameters, interrupt)
+                self.of_bytes(&bytes, parameters, values, interrupt)
             }
-            (Form::Compressed, Algorithm::None) => self.of_bytes(self.stream, parameters, interrupt),
+            (Form::Compressed, Algorithm::None) => self.of_bytes(self.stream, parameters, values, interrupt),
             (Form::Compressed, Algorithm::Rice { width, block }) => {
                 if self.stream.len() < rice::shortest_stream(width, block, self.pixels) {
                     return Err(CodecError::Truncated);
                 }
-                self.of_integers(parameters, interrupt, |integers| {
+                self.of_integers(parameters, values, interrupt, |integers| {
                     rice::decode(self.stream, width, block, integers, interrupt)
                 })
             }
-            (Form::Compressed, Algorithm::Plio) => self.of_integers(parameters, interrupt, |integers| {
-                plio::decode(self.stream, integers, interrupt)
-            }),
+            (Form::Compressed, Algorithm::Plio) => {
+                self.of_integers(parameters, values, interrupt, |integers| {
+                    plio::decode(self.stream, integers, interrupt)
+                })
+            }
             (Form::Compressed, Algorithm::Hcompress { smooth }) => {
-                self.of_integers(parameters, interrupt, |integers| {
+                self.of_integers(parameters, values, interrupt, |integers| {
                     hcompress::decode(self.stream, smooth, integers, interrupt)
                 })
             }
@@ -124,13 +133,20 @@ impl StoredTile<'_> {
         &self,
         bytes: &[u8],
         parameters: &Parameters,
+        values: &mut [f32],
         interrupt: Interrupt<'_>,
-    ) -> Result<Vec<f32>, CodecError> {
+    ) -> Result<(), CodecError> {
         if parameters.quantization.is_none() {
-            return self.as_they_are(bytes, self.stored_type(bytes, parameters)?, parameters, interrupt);
+            return self.as_they_are(
+                bytes,
+                self.stored_type(bytes, parameters)?,
+                parameters,
+                values,
+                interrupt,
+            );
         }
         let width = self.width(bytes)?;
-        self.of_integers(parameters, interrupt, |integers| {
+        self.of_integers(parameters, values, interrupt, |integers| {
             match width {
                 1 => copy(bytes, integers, |[b]: [u8; 1]| i32::from(b)),
                 2 => copy(bytes, integers, |b| i32::from(i16::from_be_bytes(b))),
@@ -147,8 +163,9 @@ impl StoredTile<'_> {
         bytes: &[u8],
         element: PixelType,
         parameters: &Parameters,
+        values: &mut [f32],
         interrupt: Interrupt<'_>,
-    ) -> Result<Vec<f32>, CodecError> {
+    ) -> Result<(), CodecError> {
         if self.pixels.checked_mul(element.bytes()) != Some(bytes.len()) {
             return Err(CodecError::Invalid(
                 "it holds another number of pixels than a tile has",
@@ -162,24 +179,23 @@ impl StoredTile<'_> {
             blank,
             ..parameters.scaling
         };
-        let mut values = vec![0.0; self.pixels];
         for (values, bytes) in values.chunks_mut(STEP).zip(bytes.chunks(STEP * element.bytes())) {
             go_on(interrupt)?;
             decode(bytes, values, element, scaling);
         }
-        Ok(values)
+        Ok(())
     }
 
     /// Values from integers that `fill` provides: they are either the image's pixels or quantised ones.
     fn of_integers(
         &self,
         parameters: &Parameters,
+        values: &mut [f32],
         interrupt: Interrupt<'_>,
         fill: impl FnOnce(&mut [i32]) -> Result<(), CodecError>,
-    ) -> Result<Vec<f32>, CodecError> {
-        // One allocation holds first the integers, then the values.
-        let mut values = vec![0.0; self.pixels];
-        fill(bytemuck::cast_slice_mut(&mut values))?;
+    ) -> Result<(), CodecError> {
+        // The same memory holds first the integers, then the values.
+        fill(bytemuck::cast_slice_mut(values))?;
         match parameters.quantization {
             Some(quantization) => {
                 let quantized = Quantized {
@@ -188,11 +204,10 @@ impl StoredTile<'_> {
                     blank: self.blank.or(parameters.scaling.blank),
                     dither: quantization.dither,
                 };
-                self.restore_in_place(&mut values, quantized, parameters, interrupt)?;
+                self.restore_in_place(values, quantized, parameters, interrupt)
             }
-            None => self.scale_in_place(&mut values, parameters, interrupt)?,
+            None => self.scale_in_place(values, parameters, interrupt),
         }
-        Ok(values)
     }
 
     /// Turns the bit patterns of the image's integers into values.
