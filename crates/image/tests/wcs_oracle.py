@@ -32,6 +32,9 @@ SIP = {"A_ORDER": 2, "A_0_2": 1e-4, "A_2_0": -2e-4, "A_1_1": 5e-5, "B_ORDER": 3,
 CD = {"CD1_1": -0.3, "CD1_2": 0.1, "CD2_1": 0.12, "CD2_2": 0.31}
 TWICE = {"CUNIT1": "arcsec", "CUNIT2": "arcmin"}
 
+TPV = {"PV1_0": 1e-3, "PV1_1": 1.01, "PV1_2": 2e-3, "PV1_3": 1e-3, "PV1_5": 4e-4, "PV1_7": 1e-5, "PV1_11": -2e-6}
+TPV |= {"PV2_1": 0.99, "PV2_4": 2e-4, "PV2_8": 3e-5, "PV2_17": 1e-8, "PV2_23": 2e-8, "PV2_39": 1e-11}
+
 SKY = {
     "SIN": sky_header("SIN"),
     "SIN, arcseconds": sky_header("SIN", (269.0866, -21.956), (-1.2e-4, 1.2e-4)),
@@ -50,6 +53,8 @@ SKY = {
     "TAN-SIP": sky_header("TAN-SIP", cdelt=None, **CD, **SIP),
     "TAN, units": sky_header("TAN", (540000.0, 1800.0), (-1800.0, 30.0), **TWICE),
     "TAN, DEC first": sky_header("TAN", (30.0, 150.0), (0.5, -0.4), names=("DEC", "RA"), CROTA1=20.0),
+    "TPV": sky_header("TPV", cdelt=None, **CD, **TPV),
+    "TAN with the parameters of TPV": sky_header("TAN", cdelt=None, **CD, **TPV),
     "STG": sky_header("STG", cdelt=(-2.0, 2.0)),
     "ARC": sky_header("ARC", cdelt=(-2.0, 2.0)),
     "ZEA": sky_header("ZEA", (192.0, 90.0), cdelt=(-2.0, 2.0), names=GALACTIC),

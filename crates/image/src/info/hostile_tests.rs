@@ -83,6 +83,7 @@ const TYPES: &[&str] = &[
     "RA",
     "DEC",
     "RA---TPV",
+    "DEC--TPV",
     "FREQ",
     "FREQ-LOG",
     "VELO-LSR",
@@ -111,9 +112,9 @@ const TYPES: &[&str] = &[
 const KEYWORDS: &[&str] = &[
     "CRVAL1", "CRVAL2", "CRVAL3", "CRPIX1", "CRPIX2", "CRPIX3", "CDELT1", "CDELT2", "CDELT3", "CUNIT1",
     "CUNIT2", "CUNIT3", "CROTA1", "CROTA2", "PC1_1", "PC1_2", "PC2_1", "PC2_2", "PC3_3", "CD1_1", "CD1_2",
-    "CD2_1", "CD2_2", "PV1_0", "PV1_1", "PV1_2", "PV1_3", "PV1_4", "PV2_1", "PV2_2", "LONPOLE", "LATPOLE",
-    "A_ORDER", "A_2_0", "A_0_9", "B_ORDER", "B_1_1", "EQUINOX", "EPOCH", "RADESYS", "SPECSYS", "RESTFRQ",
-    "RESTWAV", "VELREF", "WCSAXES", "BSCALE", "EXTNAME", "NAXIS",
+    "CD2_1", "CD2_2", "PV1_0", "PV1_1", "PV1_2", "PV1_3", "PV1_4", "PV2_1", "PV2_2", "PV2_39", "LONPOLE",
+    "LATPOLE", "A_ORDER", "A_2_0", "A_0_9", "B_ORDER", "B_1_1", "EQUINOX", "EPOCH", "RADESYS", "SPECSYS",
+    "RESTFRQ", "RESTWAV", "VELREF", "WCSAXES", "BSCALE", "EXTNAME", "NAXIS",
 ];
 
 fn cards() -> impl Strategy<Value = Vec<Card>> {

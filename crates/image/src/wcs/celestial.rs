@@ -3,6 +3,7 @@
 use super::frame::celestial_pair;
 use super::keywords::{self, AxisType};
 use super::sip::Sip;
+use super::tpv::Tpv;
 use super::{CelestialSystem, Projection, unit};
 use crate::fits::Header;
 
@@ -65,10 +66,9 @@ impl CelestialAxes {
                 _ => return None,
             },
             _ => {
-                let rotation = ["CROTA", "CROTA"]
-                    .into_iter()
-                    .zip([latitude, longitude])
-                    .find_map(|(name, axis)| keywords::number(header, name, axis))
+                // AIPS keeps the rotation with the latitude.
+                let rotation = keywords::number(header, "CROTA", latitude)
+                    .or_else(|| keywords::number(header, "CROTA", longitude))
                     .unwrap_or(0.0);
                 // Paper II, section 6.1.
                 let (sin, cos) = rotation.to_radians().sin_cos();
@@ -127,7 +127,14 @@ impl CelestialAxes {
 pub struct CelestialWcs {
     axes: CelestialAxes,
     map: Map,
-    sip: Option<Sip>,
+    distortion: Option<Distortion>,
+}
+
+/// What is applied before (pixels) or after (plane of projection) the linear part.
+#[derive(Debug, Clone, PartialEq)]
+enum Distortion {
+    Pixels(Sip),
+    Plane(Tpv),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -164,16 +171,20 @@ impl CelestialWcs {
             return Some(Self {
                 axes,
                 map: Map::Linear,
-                sip: None,
+                distortion: None,
             });
         }
         let suffix = AxisType::from_header(header, axes.longitude).suffix;
         let in_first_plane = axes.longitude.max(axes.latitude) == 1;
-        let sip = match suffix {
+        let (longitude, latitude) = (axes.longitude, axes.latitude);
+        let tpv = code == "TPV" || (code == "TAN" && Tpv::is_meant(header, longitude, latitude));
+        let distortion = match suffix {
+            "" if tpv => Some(Distortion::Plane(Tpv::from_header(header, longitude, latitude))),
             "" => None,
-            "SIP" if in_first_plane => Some(Sip::from_header(header)),
+            "SIP" if in_first_plane => Some(Distortion::Pixels(Sip::from_header(header))),
             _ => return None,
         };
+        let tangent = matches!(distortion, Some(Distortion::Plane(_)));
         let projection = Projection::from_header(header, code, axes.latitude, axes.reference.1)?;
         let map = if code == "GLS" {
             // AIPS counts x and y of GLS from the reference point, whatever its latitude (AIPS memo 46).
@@ -184,14 +195,24 @@ impl CelestialWcs {
                 pole,
             }
         } else {
-            Self::project(header, &axes, projection)?
+            // The parameters of TPV are not those that move the native pole.
+            Self::project(header, &axes, projection, !tangent)?
         };
-        Some(Self { axes, map, sip })
+        Some(Self {
+            axes,
+            map,
+            distortion,
+        })
     }
 
-    fn project(header: &Header, axes: &CelestialAxes, projection: Projection) -> Option<Map> {
+    fn project(
+        header: &Header,
+        axes: &CelestialAxes,
+        projection: Projection,
+        parameters: bool,
+    ) -> Option<Map> {
         // Section 2.5: the longitude axis may move the reference point and override the pole.
-        let parameter = |m| keywords::parameter(header, axes.longitude, m);
+        let parameter = |m| keywords::parameter(header, axes.longitude, m).filter(|_| parameters);
         let native = (
             parameter(1).unwrap_or(0.0),
             parameter(2).unwrap_or(projection.reference_latitude()),
@@ -222,7 +243,7 @@ impl CelestialWcs {
     pub fn pixel_to_sky(&self, along_longitude: f64, along_latitude: f64) -> Option<Sky> {
         let mut u = along_longitude - self.axes.reference_pixel.0;
         let mut v = along_latitude - self.axes.reference_pixel.1;
-        if let Some(sip) = &self.sip {
+        if let Some(Distortion::Pixels(sip)) = &self.distortion {
             (u, v) = if self.axes.longitude == 0 {
                 sip.correct(u, v)
             } else {
@@ -231,7 +252,10 @@ impl CelestialWcs {
             };
         }
         let [[a, b], [c, d]] = self.axes.matrix;
-        let (x, y) = (a * u + b * v, c * u + d * v);
+        let (mut x, mut y) = (a * u + b * v, c * u + d * v);
+        if let Some(Distortion::Plane(tpv)) = &self.distortion {
+            (x, y) = tpv.correct(x, y);
+        }
         let (longitude, latitude) = match &self.map {
             Map::Linear => (self.axes.reference.0 + x, self.axes.reference.1 + y),
             Map::Projected {

@@ -18,6 +18,7 @@ mod projection;
 mod sexagesimal;
 mod sip;
 mod spectral;
+mod tpv;
 mod unit;
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Projection {
     pub fn from_header(header: &Header, code: &str, latitude: usize, reference: f64) -> Option<Self> {
         let parameter = |m, default| keywords::parameter(header, latitude, m).unwrap_or(default);
         let projection = match code {
-            "TAN" => Self::Tan,
+            "TAN" | "TPV" => Self::Tan,
             "STG" => Self::Stg,
             "SIN" => Self::Sin {
                 xi: parameter(1, 0.0),
