@@ -15,11 +15,17 @@ use crate::simd::{self, Kernel};
 /// need not wait for the one before it to reach memory.
 const COPIES: usize = 4;
 
+/// Counters per bin when there are many bins: more would push each other out of the first-level cache.
+const FEW_COPIES: usize = 2;
+
+/// Number of bins up to which [`COPIES`] counters are used.
+const MANY_BINS: usize = 4096;
+
 /// Pixels whose bins are computed before they are counted.
 const BATCH: usize = 256;
 
-/// Each batch adds at most `BATCH / COPIES` to a 16-bit counter; small counters keep many bins in the cache.
-const BATCHES_PER_FOLD: usize = u16::MAX as usize / (BATCH / COPIES);
+/// Each batch adds at most `BATCH / FEW_COPIES` to a 16-bit counter; small counters keep many bins in the cache.
+const BATCHES_PER_FOLD: usize = u16::MAX as usize / (BATCH / FEW_COPIES);
 
 /// Closed, finite interval of pixel values.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,8 +68,9 @@ pub fn automatic_bins(width: usize, height: usize) -> usize {
 pub struct Histogram {
     bounds: Bounds,
     bins: usize,
-    /// One row of counters per bin and one for pixels that are not counted, filled up to a power of two.
-    counters: Vec<[u16; COPIES]>,
+    copies: usize,
+    /// `copies` counters per bin, and for pixels that are not counted, filled up to a power of two.
+    counters: Vec<u16>,
     /// Batches that the counters hold.
     pending: usize,
     folded: Vec<u64>,
@@ -74,10 +81,12 @@ impl Histogram {
     #[must_use]
     pub fn new(bounds: Bounds, bins: usize) -> Self {
         let bins = bins.max(1);
-        let counters = vec![[0; COPIES]; (bins + 1).next_power_of_two()];
+        let copies = if bins > MANY_BINS { FEW_COPIES } else { COPIES };
+        let counters = vec![0; (bins + 1).next_power_of_two() * copies];
         Self {
             bounds,
             bins,
+            copies,
             counters,
             pending: 0,
             folded: vec![0; bins],
@@ -99,11 +108,21 @@ impl Histogram {
         while !rest.is_empty() {
             let room = (BATCHES_PER_FOLD - self.pending) * BATCH;
             let (piece, after) = rest.split_at(rest.len().min(room));
-            simd::dispatch(Count {
-                pixels: piece,
-                scale,
-                counters: &mut self.counters,
-            });
+            if self.copies == COPIES {
+                let counters = self.counters.as_chunks_mut::<COPIES>().0;
+                simd::dispatch(Count {
+                    pixels: piece,
+                    scale,
+                    counters,
+                });
+            } else {
+                let counters = self.counters.as_chunks_mut::<FEW_COPIES>().0;
+                simd::dispatch(Count {
+                    pixels: piece,
+                    scale,
+                    counters,
+                });
+            }
             self.pending += piece.len().div_ceil(BATCH);
             if self.pending == BATCHES_PER_FOLD {
                 self.fold();
@@ -114,7 +133,7 @@ impl Histogram {
 
     fn fold(&mut self) {
         self.folded = self.counts();
-        self.counters.fill([0; COPIES]);
+        self.counters.fill(0);
         self.pending = 0;
     }
 
@@ -140,10 +159,10 @@ impl Histogram {
     /// The number of pixels in each bin.
     #[must_use]
     pub fn counts(&self) -> Vec<u64> {
-        let row_sum = |row: &[u16; COPIES]| row.iter().copied().map(u64::from).sum::<u64>();
+        let row_sum = |row: &[u16]| row.iter().copied().map(u64::from).sum::<u64>();
         self.folded
             .iter()
-            .zip(&self.counters)
+            .zip(self.counters.chunks_exact(self.copies))
             .map(|(sum, row)| sum + row_sum(row))
             .collect()
     }
@@ -207,13 +226,13 @@ impl Scale {
     }
 }
 
-struct Count<'a> {
+struct Count<'a, const COPIES: usize> {
     pixels: &'a [f32],
     scale: Scale,
     counters: &'a mut [[u16; COPIES]],
 }
 
-impl Kernel for Count<'_> {
+impl<const COPIES: usize> Kernel for Count<'_, COPIES> {
     type Output = ();
 
     #[inline(always)]

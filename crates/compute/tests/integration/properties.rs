@@ -73,7 +73,7 @@ fn image(width: usize, height: usize) -> Vec<f32> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        if state % 10 == 0 {
+        if state.is_multiple_of(10) {
             f32::NAN
         } else {
             (state >> 40) as f32 / 65536.0 - 100.0
@@ -238,7 +238,7 @@ fn extrema_keeps_the_sign_of_the_larger_magnitude() {
 
 #[test]
 fn sums_of_huge_pixels_do_not_overflow() {
-    let statistics = Statistics::of(&[f32::MAX; 10_000]);
+    let statistics = Statistics::of(&vec![f32::MAX; 10_000]);
     assert_eq!(statistics.mean(), f64::from(f32::MAX));
     assert_eq!(statistics.sigma(), 0.0);
 }
@@ -263,6 +263,20 @@ fn counts_of_many_pixels_in_one_bin_are_kept() {
     sum.merge(&histogram).unwrap();
     assert_eq!(histogram.counts(), [0, 1_500_003]);
     assert_eq!(sum.counts(), [0, 3_000_006]);
+}
+
+#[test]
+fn histograms_of_many_bins_equal_the_plain_formula() {
+    let image = image(997, 401);
+    let (min, max) = (
+        f64::from(Extent::of(&image).min()),
+        f64::from(Extent::of(&image).max()),
+    );
+    for bins in [4095, 4096, 4097, 16384] {
+        let mut histogram = Histogram::new(Bounds::new(min, max).unwrap(), bins);
+        image.chunks(10_007).for_each(|piece| histogram.fill(piece));
+        assert_eq!(histogram.counts(), plain_histogram(&image, min, max, bins));
+    }
 }
 
 #[test]
