@@ -2,16 +2,22 @@
 
 use std::{env, io::Write, sync::Arc, time::Duration};
 
+use chartroom_image::{OpenOptions, SpillSpace};
+use chartroom_sched::{Scheduler, SchedulerOptions};
+use chartroom_session::{Ids, Registry};
+use chartroom_viewer::{Folders, Viewer, ViewerOptions};
 use tokio::sync::watch;
 
 use crate::{
-    browser,
-    error::ServerError,
-    folders::DataFolders,
-    link::{NoApplication, SocketService},
-    options::Options,
-    server::Server,
+    browser, carta::CartaService, error::ServerError, folders::DataFolders, link::SocketService, memory,
+    metrics::Metrics, options::Options, server::Server,
 };
+
+/// Bytes that may wait for one client before those who make them wait.
+const OUTBOX_BYTES: usize = 32 << 20;
+
+/// Bytes of requests that may wait for one session before its link is not read any more.
+const MAILBOX_BYTES: u32 = 32 << 20;
 
 /// Starts a server with everything that belongs to it.
 ///
@@ -48,7 +54,7 @@ pub async fn run(options: &Options, stop: impl Future<Output = ()>) -> Result<()
 }
 
 async fn start_in(options: &Options, data: &DataFolders) -> Result<Server, ServerError> {
-    let server = Server::start(options, service(options, data)).await?;
+    let server = Server::start(options, service(options, data)?).await?;
     tracing::info!(
         address = %server.address(),
         top_level_folder = %data.top_level.display(),
@@ -61,9 +67,66 @@ async fn start_in(options: &Options, data: &DataFolders) -> Result<Server, Serve
     Ok(server)
 }
 
-/// What speaks on the WebSockets.
-fn service(_options: &Options, _data: &DataFolders) -> Arc<dyn SocketService> {
-    Arc::new(NoApplication)
+/// What speaks on the WebSockets: the CARTA viewer and its sessions.
+fn service(options: &Options, data: &DataFolders) -> Result<Arc<dyn SocketService>, ServerError> {
+    // The scheduler looks its metrics up once, so the recorder has to be there before it.
+    let _recorder = Metrics::of_process();
+    let start = data.top_level.join(&data.starting);
+    let folders =
+        Folders::new(&data.top_level, &start).map_err(|source| ServerError::Viewer(Box::new(source)))?;
+    let scheduler =
+        Scheduler::new(scheduler_options(options)).map_err(|source| ServerError::Viewer(Box::new(source)))?;
+    let memory = options.memory_limit.unwrap_or_else(|| memory::of_machine() / 2);
+    let spill = SpillSpace::new(env::temp_dir(), memory.saturating_mul(2));
+    let viewer = Viewer::new(
+        ViewerOptions {
+            folders,
+            read_only: options.read_only,
+            scripting: options.scripting,
+            cache_bytes: usize::try_from(memory / 2).unwrap_or(usize::MAX),
+            outbox_bytes: OUTBOX_BYTES,
+            mailbox_bytes: MAILBOX_BYTES,
+            platform: platform(options),
+            open: OpenOptions {
+                spill: Some(Arc::new(spill)),
+                ..OpenOptions::default()
+            },
+        },
+        scheduler,
+    );
+    let registry = Arc::new(Registry::new(Ids::random()));
+    Ok(Arc::new(CartaService::new(
+        viewer,
+        registry,
+        options.idle_timeout,
+    )))
+}
+
+fn scheduler_options(options: &Options) -> SchedulerOptions {
+    match options.threads {
+        // One thread could never be kept free for interactive work.
+        Some(threads) => {
+            let threads = threads.get().max(2);
+            SchedulerOptions {
+                threads,
+                interactive_reserve: (threads / 8).max(1),
+            }
+        }
+        None => SchedulerOptions::default(),
+    }
+}
+
+/// What clients are told of the server.
+fn platform(options: &Options) -> Vec<(String, String)> {
+    let retention = options.session_retention.as_secs().to_string();
+    [
+        ("release_info", concat!("Chartroom ", env!("CARGO_PKG_VERSION"))),
+        ("platform", env::consts::OS),
+        ("architecture", env::consts::ARCH),
+        ("session_retention_seconds", &retention),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
 }
 
 fn data_folders(options: &Options) -> Result<DataFolders, ServerError> {

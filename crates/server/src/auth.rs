@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use axum::http::{HeaderMap, header};
 use subtle::ConstantTimeEq;
 
-use crate::error::ServerError;
+use crate::{error::ServerError, percent};
 
 /// Name of the cookie and of the header in which CARTA's clients carry the token.
 const CARTA_TOKEN: &str = "carta-auth-token";
@@ -20,9 +20,11 @@ impl AuthToken {
     /// # Errors
     /// A token that could not stand in a URL, a cookie and a header alike is refused with the end of a sentence.
     pub fn new(text: &str) -> Result<Self, &'static str> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
-        if text.is_empty() || !text.chars().all(plain) {
-            return Err("must be made of letters, digits and - _ . ~");
+        let plain = |byte: u8| {
+            byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\' | b'#' | b'&' | b'?' | b'%')
+        };
+        if text.is_empty() || !text.bytes().all(plain) {
+            return Err("must be made of visible ASCII characters other than \" , ; \\ # & ? %");
         }
         Ok(Self(text.into()))
     }
@@ -37,10 +39,16 @@ impl AuthToken {
         Ok(Self(hex(&bytes).into()))
     }
 
-    /// The text of the token, for the address that is printed at start.
+    /// The text of the token.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The token as a part of a URL.
+    #[must_use]
+    pub fn in_url(&self) -> String {
+        percent::encode(&self.0, percent::is_unreserved)
     }
 
     /// Whether `candidate` is this token, in a time that tells nothing but its length.
@@ -120,7 +128,8 @@ impl Gate {
         let mut right = false;
         for candidate in candidates(query, headers) {
             seen = true;
-            right |= token.matches(candidate);
+            // A token with special characters comes escaped from some clients and bare from others.
+            right |= token.matches(candidate) | token.matches(&percent::decode(candidate));
         }
         match (right, seen) {
             (true, _) => Ok(Principal::owner()),
@@ -225,6 +234,23 @@ mod tests {
             Gate::Open.check(Some("token=no_auth_configured"), &HeaderMap::new()),
             Ok(Principal::anonymous())
         );
+    }
+
+    #[test]
+    fn a_token_with_special_characters_is_known_escaped_and_bare() {
+        let token = AuthToken::new("a+b/c=").unwrap();
+        assert_eq!(token.in_url(), "a%2Bb%2Fc%3D");
+        for query in ["token=a+b/c=", "token=a%2Bb%2Fc%3D"] {
+            assert!(
+                Gate::Token(token.clone())
+                    .check(Some(query), &HeaderMap::new())
+                    .is_ok(),
+                "{query}"
+            );
+        }
+        for unfit in ["", "a b", "a;b", "a,b", "a&b", "ä", "a\n"] {
+            assert!(AuthToken::new(unfit).is_err(), "{unfit}");
+        }
     }
 
     #[test]

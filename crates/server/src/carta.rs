@@ -45,12 +45,21 @@ impl CartaService {
         registry: Arc<Registry<ViewerSession>>,
         idle_timeout: Option<Duration>,
     ) -> Self {
-        Self { viewer, registry, idle_timeout }
+        Self {
+            viewer,
+            registry,
+            idle_timeout,
+        }
     }
 }
 
 impl SocketService for CartaService {
-    fn serve(&self, socket: WebSocket, peer: PeerInfo, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+    fn serve(
+        &self,
+        socket: WebSocket,
+        peer: PeerInfo,
+        shutdown: CancellationToken,
+    ) -> BoxFuture<'static, ()> {
         let principal = chartroom_session::Principal(peer.principal.as_str().into());
         let connection = Connection::new(self.viewer.clone(), Arc::clone(&self.registry), principal);
         drive(socket, connection, self.idle_timeout, shutdown).boxed()
@@ -83,7 +92,12 @@ async fn drive(
             () = shutdown.cancelled() => CloseReason::Stopping,
         }
     };
-    let mut reader = Reader { stream, instructions, idle_timeout, last_request: Instant::now() };
+    let mut reader = Reader {
+        stream,
+        instructions,
+        idle_timeout,
+        last_request: Instant::now(),
+    };
     let end = tokio::select! {
         end = reader.read(&mut connection) => end,
         // The socket broke while it was written to.
@@ -140,7 +154,10 @@ impl Reader {
                     match connection.binary(bytes).await {
                         Ok(answer) => answer,
                         Err(error) => {
-                            let frame = CloseFrame { code: CloseReason::Ended.code(), reason: error.to_string().into() };
+                            let frame = CloseFrame {
+                                code: CloseReason::Ended.code(),
+                                reason: error.to_string().into(),
+                            };
                             return Ended::Close(LinkEnd::Lost, frame);
                         }
                     }

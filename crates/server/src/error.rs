@@ -11,6 +11,9 @@ pub enum ServerError {
     /// The command line could not be parsed, or asks for help.
     #[error(transparent)]
     Usage(#[from] clap::Error),
+    /// The viewer or its scheduler could not be set up.
+    #[error("The viewer could not be started: {0}")]
+    Viewer(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The value of an option could not be read.
     #[error("{origin}: {reason}.")]
     Option {

@@ -7,6 +7,7 @@
 mod app;
 mod auth;
 mod browser;
+mod carta;
 mod error;
 mod folders;
 mod frontend;
@@ -16,6 +17,7 @@ pub mod logging;
 pub mod memory;
 mod metrics;
 pub mod options;
+mod percent;
 mod server;
 mod store;
 

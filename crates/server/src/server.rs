@@ -129,9 +129,14 @@ impl Server {
 
     /// Stops listening, tells every connection to end, and waits for them, but for no more than four seconds.
     pub async fn stop(self) {
+        self.stop_within(GRACE).await;
+    }
+
+    /// As [`Server::stop`], with another time to wait.
+    pub async fn stop_within(self, grace: Duration) {
         self.shutdown.cancel();
         self.tasks.close();
-        if tokio::time::timeout(GRACE, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
             tracing::warn!(left = self.tasks.len(), "some connections did not end in time");
         }
     }
@@ -226,7 +231,7 @@ fn url(options: &Options, address: SocketAddr, token: Option<&AuthToken>) -> Str
         _ => options.host.clone(),
     };
     let query = token
-        .map(|token| format!("?token={}", token.expose()))
+        .map(|token| format!("?token={}", token.in_url()))
         .unwrap_or_default();
     format!(
         "http://{}{}/{query}",

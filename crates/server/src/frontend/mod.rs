@@ -17,7 +17,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use tokio::sync::OnceCell;
 
-use crate::error::ServerError;
+use crate::{error::ServerError, percent};
 
 /// Files below this size are not worth compressing.
 const SMALLEST_COMPRESSED: usize = 1024;
@@ -196,29 +196,10 @@ fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
 
 /// The one URL path by which browsers ask for a file of this name (URL Standard, path percent-encode set).
 fn canonical_path(name: &str) -> String {
-    let mut path = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        match byte {
-            b' '
-            | b'"'
-            | b'#'
-            | b'<'
-            | b'>'
-            | b'?'
-            | b'`'
-            | b'{'
-            | b'}'
-            | b'^'
-            | b'%'
-            | 0..=0x1f
-            | 0x7f.. => {
-                path.push('%');
-                path.push_str(&crate::auth::hex(&[byte]).to_ascii_uppercase());
-            }
-            _ => path.push(char::from(byte)),
-        }
-    }
-    path
+    percent::encode(name, |byte| {
+        byte.is_ascii_graphic()
+            && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'?' | b'`' | b'{' | b'}' | b'^')
+    })
 }
 
 #[cfg(test)]

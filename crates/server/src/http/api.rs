@@ -18,7 +18,10 @@ use super::{
     Site,
     answer::{self, Failure},
 };
-use crate::store::{Collection, Name, Store, StoreError};
+use crate::{
+    percent,
+    store::{Collection, Name, Store, StoreError},
+};
 
 type Answer = Result<Response, Failure>;
 
@@ -48,6 +51,14 @@ pub(super) fn database() -> Router<Arc<Site>> {
 /// A REST path that is not there.
 pub(super) async fn unknown() -> Response {
     answer::failure(StatusCode::NOT_FOUND, UNKNOWN)
+}
+
+/// A method that a REST call does not know.
+pub(super) async fn wrong_method() -> Response {
+    answer::failure(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This REST call has no such method.",
+    )
 }
 
 /// `POST server/stop`: a page must not end the work of all others.
@@ -266,35 +277,15 @@ fn failure(error: &StoreError) -> Failure {
 /// The client puts names into the path as they are and leaves the escaping to the browser, which does not escape `%`
 /// and takes everything behind a `?` for the query.
 fn possible_names(path: &str, query: Option<&str>) -> VecDeque<Name> {
-    let decoded = percent_decoded(path);
+    let decoded = percent::decode(path);
     let mut texts = Vec::new();
     if let Some(query) = query {
-        texts.push(format!("{decoded}?{}", percent_decoded(query)));
+        texts.push(format!("{decoded}?{}", percent::decode(query)));
     }
     texts.push(decoded);
     texts.push(path.to_owned());
     texts.dedup();
     texts.iter().filter_map(|text| Name::new(text).ok()).collect()
-}
-
-/// Decodes `%XX`; whatever is no such code, or would be no text, stays as it is.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let code = tail
-            .get(..2)
-            .filter(|_| first == b'%')
-            .filter(|code| code.iter().all(u8::is_ascii_hexdigit));
-        let byte = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        bytes.push(byte.unwrap_or(first));
-        rest = if byte.is_some() {
-            tail.get(2..).unwrap_or_default()
-        } else {
-            tail
-        };
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]

@@ -73,10 +73,13 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
     if site.store.is_some() {
         api = api.nest("/database", api::database());
     }
-    let api = api.fallback(api::unknown).layer(middleware::from_fn_with_state(
-        Arc::clone(&site),
-        guard::require_token,
-    ));
+    let api = api
+        .fallback(api::unknown)
+        .method_not_allowed_fallback(api::wrong_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&site),
+            guard::require_token,
+        ));
     Router::new()
         .route(&format!("{}/config", site.prefix), get(config))
         .route(&format!("{}/health", site.prefix), get(health))

@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(options.url_prefix, "/carta");
         assert_eq!(options.idle_timeout, Some(Duration::from_secs(60)));
         assert_eq!(options.initial_timeout, Some(Duration::from_secs(30)));
-        assert_eq!(options.exit_timeout, None);
+        assert_eq!(options.exit_timeout, Some(Duration::ZERO));
         assert_eq!(options.threads, None);
         assert_eq!(options.log_level, "debug");
         assert_eq!(options.port, PortChoice::Exactly(3010));

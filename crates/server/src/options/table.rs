@@ -297,9 +297,9 @@ pub(super) const TABLE: &[Row] = &[
         aliases: &["exit_timeout"],
         kind: Kind::Value("TIME"),
         default: Preset::Set("never"),
-        help: "Stop so long after the last connection was closed.",
+        help: "Stop so long after the last connection was closed; 0 for at once.",
         apply: |options, text| {
-            options.exit_timeout = values::optional_duration(text)?;
+            options.exit_timeout = values::exit_timeout(text)?;
             Ok(())
         },
         ..ROW

@@ -103,6 +103,14 @@ pub(super) fn optional_duration(text: &str) -> Result<Option<Duration>, String> 
     duration(trimmed).map(|length| (!length.is_zero()).then_some(length))
 }
 
+/// A length of time, or `never`; negative numbers mean never, too, but 0 means at once.
+pub(super) fn exit_timeout(text: &str) -> Result<Option<Duration>, String> {
+    match text.trim() {
+        "0" => Ok(Some(Duration::ZERO)),
+        _ => optional_duration(text),
+    }
+}
+
 /// Entries between commas, without blanks around them.
 pub(super) fn list(text: &str) -> Vec<String> {
     text.split(',')
@@ -254,6 +262,8 @@ mod tests {
         for never in ["never", "0", "-1", "off"] {
             assert_eq!(optional_duration(never), Ok(None), "{never}");
         }
+        assert_eq!(exit_timeout("-1"), Ok(None));
+        assert_eq!(exit_timeout("0"), Ok(Some(Duration::ZERO)));
         assert_eq!(optional_duration("10"), Ok(Some(Duration::from_secs(10))));
     }
 

@@ -1,6 +1,7 @@
 //! Names that users give, and the file names made of them.
 
 use super::StoreError;
+use crate::percent;
 
 /// Most bytes of an encoded name: file systems take 255, and an ending and a mark are added.
 const LONGEST: usize = 220;
@@ -36,34 +37,18 @@ impl Name {
     ///
     /// Capital letters are encoded as well, since some file systems do not tell `A` from `a`.
     pub(super) fn file_stem(&self) -> String {
-        let mut stem = String::with_capacity(self.0.len());
-        let device = is_device(&self.0);
-        for (at, byte) in self.0.bytes().enumerate() {
-            if matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_') && !(device && at == 0) {
-                stem.push(char::from(byte));
-            } else {
-                stem.push('%');
-                stem.push_str(&crate::auth::hex(&[byte]));
-            }
+        let keep = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        if !is_device(&self.0) {
+            return percent::encode(&self.0, keep);
         }
-        stem
+        // One encoded letter is enough to make it another name.
+        let (first, rest) = self.0.split_at(1);
+        percent::encode(first, |_| false) + rest
     }
 
     /// The name behind a file name without ending; `None` for files that this server did not write.
     pub(super) fn from_file_stem(stem: &str) -> Option<Self> {
-        let mut bytes = Vec::with_capacity(stem.len());
-        let mut rest = stem.as_bytes();
-        while let [first, tail @ ..] = rest {
-            if *first != b'%' {
-                bytes.push(*first);
-                rest = tail;
-                continue;
-            }
-            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = tail.get(2..)?;
-        }
-        let name = Self::new(&String::from_utf8(bytes).ok()?).ok()?;
+        let name = Self::new(&percent::decode(stem)).ok()?;
         (name.file_stem() == stem).then_some(name)
     }
 
@@ -103,11 +88,11 @@ mod tests {
         let stem = |name: &str| Name::new(name).unwrap().file_stem();
         assert_eq!(stem("my-layout_2"), "my-layout_2");
         assert_eq!(stem("Default"), "%44efault");
-        assert_eq!(stem(".."), "%2e%2e");
-        assert_eq!(stem("a/b\\c"), "a%2fb%5cc");
-        assert_eq!(stem("nul"), "%6eul");
+        assert_eq!(stem(".."), "%2E%2E");
+        assert_eq!(stem("a/b\\c"), "a%2Fb%5Cc");
+        assert_eq!(stem("nul"), "%6Eul");
         assert_eq!(stem("com1"), "%63om1");
-        assert_eq!(stem("ä"), "%c3%a4");
+        assert_eq!(stem("ä"), "%C3%A4");
     }
 
     #[test]
@@ -119,7 +104,9 @@ mod tests {
 
     #[test]
     fn foreign_files_have_no_name() {
-        for stem in ["", "A", "%", "%4", "%zz", "%61", "a.b", "%+1", "nul", "%ff"] {
+        for stem in [
+            "", "A", "%", "%4", "%zz", "%61", "a.b", "%+1", "nul", "%ff", "%2e",
+        ] {
             assert_eq!(Name::from_file_stem(stem), None, "{stem}");
         }
         for id in ["", "6", "zz", "ff", "6A", "+1"] {
@@ -132,7 +119,7 @@ mod tests {
         fn any_name_comes_back_from_its_file_name_and_its_id(text in "\\PC{1,40}|[a-z./%\\\\]{1,20}") {
             if let Ok(name) = Name::new(&text) {
                 let stem = name.file_stem();
-                prop_assert!(stem.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'%')));
+                prop_assert!(stem.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'%' | b'A'..=b'F')));
                 prop_assert_eq!(Name::from_file_stem(&stem), Some(name.clone()));
                 prop_assert_eq!(Name::from_id(&name.id()), Some(name));
             }

@@ -330,3 +330,73 @@ fn a_folder_that_is_no_frontend_is_refused_with_a_sentence() {
     assert!(refused(folder.path()).contains("holds no index.html"));
     assert!(refused(&folder.path().join("missing")).contains("can not be read"));
 }
+
+/// Pieces of which paths are made that try to leave a folder.
+const PIECES: &[&str] = &[
+    "/",
+    "//",
+    "\\",
+    "..",
+    ".",
+    "...",
+    "%2e",
+    "%2E%2e",
+    "%2f",
+    "%5c",
+    "%00",
+    "%",
+    "%25",
+    "%252e",
+    "%c0%ae",
+    ";",
+    "~",
+    "*",
+    ":",
+    "C:",
+    "index.html",
+    "static",
+    "js",
+    "index.20c83782.js",
+    "secret.txt",
+    "build",
+    "outside",
+    "etc",
+    "passwd",
+    "config",
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 64, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn no_path_made_of_any_pieces_gives_anything_but_a_listed_file(
+        paths in proptest::collection::vec(proptest::collection::vec(proptest::sample::select(PIECES), 1..8), 20),
+    ) {
+        let running = confined();
+        for pieces in paths {
+            let path = format!("/{}", pieces.concat());
+            let answer = running.get(&path);
+            let listed = matches!(
+                path.as_str(),
+                "/" | "/index.html" | "/static/js/index.20c83782.js" | "/config"
+            );
+            proptest::prop_assert!(!answer.text().contains("secret") && !answer.text().contains("root:"), "{path}");
+            proptest::prop_assert_eq!(answer.status == 200, listed, "{}: {:?}", path, answer);
+        }
+    }
+}
+
+/// One server for all cases, with a secret beside its frontend's folder.
+fn confined() -> &'static Running {
+    static RUNNING: std::sync::OnceLock<(tempfile::TempDir, Running)> = std::sync::OnceLock::new();
+    let (_, running) = RUNNING.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let build = folder.path().join("build");
+        std::fs::create_dir(&build).unwrap();
+        write_frontend(&build);
+        std::fs::write(folder.path().join("secret.txt"), "secret").unwrap();
+        let running = start(|options| options.frontend = Some(build));
+        (folder, running)
+    });
+    running
+}

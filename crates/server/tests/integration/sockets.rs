@@ -216,3 +216,28 @@ fn stopping_the_server_tells_the_links_and_waits_for_them() {
         Some(Ok(Sent::Text(_) | Sent::Binary(_)))
     ));
 }
+
+/// Never ends by itself.
+#[derive(Debug)]
+struct Stubborn;
+
+impl SocketService for Stubborn {
+    fn serve(&self, socket: WebSocket, _: PeerInfo, _: CancellationToken) -> BoxFuture<'static, ()> {
+        async move {
+            let _held = socket;
+            std::future::pending::<()>().await;
+        }
+        .boxed()
+    }
+}
+
+#[test]
+fn a_link_that_does_not_end_can_not_hold_the_server_up() {
+    let mut running = start_with(|_| {}, Arc::new(Stubborn));
+    let _socket = open(&running, "/?token=secret", &[]).unwrap();
+    let server = running.server.take().unwrap();
+    let begin = std::time::Instant::now();
+    let grace = std::time::Duration::from_millis(50);
+    running.runtime.block_on(server.stop_within(grace));
+    assert!(begin.elapsed() >= grace && begin.elapsed() < std::time::Duration::from_secs(4));
+}

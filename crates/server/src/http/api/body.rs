@@ -10,7 +10,7 @@ use crate::http::answer::Failure;
 use crate::store::Name;
 
 /// How long a client may take for a body.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The body as a JSON object.
 pub(super) async fn object_body(request: Request, largest: usize) -> Result<Map<String, Value>, Failure> {
