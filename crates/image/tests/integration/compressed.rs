@@ -254,6 +254,52 @@ fn ten_thousand_damaged_files_end_in_values_or_sentences() {
 }
 
 #[test]
+fn a_tile_that_claims_a_gigabyte_is_refused_before_memory_is_taken() {
+    for name in [
+        "rice_i16",
+        "gzip_1_i16",
+        "gzip_2_i16",
+        "nocompress_i16",
+        "hcompress_i16",
+        "gzip_dither1_f32",
+    ] {
+        let mut file = fixture(name).file;
+        for (keyword, n) in [
+            ("ZNAXIS1", 16384),
+            ("ZNAXIS2", 16384),
+            ("ZTILE1", 16384),
+            ("ZTILE2", 16384),
+        ] {
+            let card = format!("{keyword:8}= {n:>20}");
+            let place = file
+                .chunks(80)
+                .position(|line| line.starts_with(format!("{keyword:8}=").as_bytes()));
+            file[place.unwrap() * 80..][..card.len()].copy_from_slice(card.as_bytes());
+        }
+        let image = open_bytes(file).unwrap();
+        let error = read(
+            &image,
+            &Section {
+                start: vec![0, 0],
+                count: vec![1, 1],
+            },
+        )
+        .unwrap_err();
+        assert!(error.to_string().contains("tile 1"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_large_section_does_not_push_everything_else_out_of_the_cache() {
+    let cache = Arc::new(BlockCache::new(4096));
+    let image = open_bytes(fixture("rice_cube").file)
+        .unwrap()
+        .with_cache(Arc::clone(&cache));
+    read_all(&image).unwrap();
+    assert_eq!(cache.counters().blocks, 0);
+}
+
+#[test]
 fn a_file_that_ends_in_its_heap_is_refused() {
     let fixture = fixture("rice_i16");
     let cut = fixture.file.len() - 2880;

@@ -41,6 +41,11 @@ pub(super) fn unpack(
     }
 }
 
+/// Fewest bytes that can hold `pixels` pixels.
+pub(super) fn shortest_stream(pixels: usize) -> usize {
+    pixels.div_ceil(LARGEST_RATIO)
+}
+
 /// Brings the bytes of numbers of `width` bytes together again: first come all most significant bytes, then all that
 /// follow them, and so on.
 pub(super) fn unshuffle(shuffled: &[u8], width: usize) -> Vec<u8> {

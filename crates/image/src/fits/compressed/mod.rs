@@ -45,6 +45,9 @@ use crate::{BlockCache, BlockKey, ImageDescription, ImageError, ImageSource, Int
 /// Rows of the table that are read together, in bytes.
 const ROWS: u64 = 16 << 10;
 
+/// A section that would take more than this part of the cache is a stream: the tiles that it takes whole are not kept.
+const STREAM: usize = 4;
+
 /// The longest row that is accepted, in bytes. A compressed image needs some forty.
 const MAX_ROW: u64 = 1 << 20;
 
@@ -181,18 +184,19 @@ impl CompressedImage {
                 .and_then(|column| column.number(row))
                 .map(|blank| blank as i64),
         };
-        let mut values: Arc<[f32]> = std::iter::repeat_n(0.0, stored.pixels).collect();
-        let place = Arc::get_mut(&mut values).unwrap_or_default();
-        stored
-            .decode(&self.parameters, place, interrupt)
-            .map_err(|error| match error {
-                CodecError::Interrupted => ImageError::Interrupted,
-                error => {
-                    let algorithm = self.parameters.algorithm.name();
-                    self.damaged(tile, &format!("({algorithm}) cannot be decoded: {error}"))
-                }
-            })?;
-        Ok(values)
+        let decoded = stored.check_length(&self.parameters).and_then(|()| {
+            let mut values: Arc<[f32]> = std::iter::repeat_n(0.0, stored.pixels).collect();
+            let place = Arc::get_mut(&mut values).unwrap_or_default();
+            stored.decode(&self.parameters, place, interrupt)?;
+            Ok(values)
+        });
+        decoded.map_err(|error| match error {
+            CodecError::Interrupted => ImageError::Interrupted,
+            error => {
+                let algorithm = self.parameters.algorithm.name();
+                self.damaged(tile, &format!("({algorithm}) cannot be decoded: {error}"))
+            }
+        })
     }
 
     /// Reads the byte string of a tile from the first column that has one.
@@ -324,17 +328,19 @@ impl ImageSource for CompressedImage {
             return Ok(());
         }
         let last = self.tiling.last(section);
+        let streams = size_of_val(out) > self.tiles.cache.capacity() / STREAM;
         let mut rows = RowWindow::default();
         for tile in self.tiling.covering(section) {
             if interrupt() {
                 return Err(ImageError::Interrupted);
             }
-            let values = self
-                .tiles
-                .cache
-                .get_or_compute(self.tiles.key(&tile), interrupt, || {
-                    self.decode(&tile, rows.row(self, tile.index, last)?, interrupt)
-                })?;
+            let key = self.tiles.key(&tile);
+            let decode = || self.decode(&tile, rows.row(self, tile.index, last)?, interrupt);
+            let values = if streams && tile.is_inside(section) {
+                self.tiles.cache.get(&key).map_or_else(decode, Ok)?
+            } else {
+                self.tiles.cache.get_or_compute(key, interrupt, decode)?
+            };
             copy_overlap(&tile.area, &values, section, out);
         }
         Ok(())

@@ -38,6 +38,30 @@ pub(super) enum Form {
 }
 
 impl StoredTile<'_> {
+    /// Makes sure that the byte string is long enough for the tile, so that no memory is taken for pixels that cannot
+    /// be there.
+    pub(super) fn check_length(&self, parameters: &Parameters) -> Result<(), CodecError> {
+        let shortest = match (self.form, parameters.algorithm) {
+            (Form::Plain(_), _) | (Form::Compressed, Algorithm::None) => self.pixels,
+            (Form::Gzip, _) | (Form::Compressed, Algorithm::Gzip { .. }) => {
+                gzip::shortest_stream(self.pixels)
+            }
+            (Form::Compressed, Algorithm::Rice { width, block }) => {
+                rice::shortest_stream(width, block, self.pixels)
+            }
+            (Form::Compressed, Algorithm::Hcompress { .. }) => {
+                return hcompress::check_header(self.stream, self.pixels);
+            }
+            // What a line list does not mention is zero.
+            (Form::Compressed, Algorithm::Plio) => 0,
+        };
+        if self.stream.len() < shortest {
+            Err(CodecError::Truncated)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Decodes the tile into `values`, one for each of its pixels: physical values, NaN for no value.
     pub(super) fn decode(
         &self,
@@ -75,9 +99,6 @@ impl StoredTile<'_> {
             }
             (Form::Compressed, Algorithm::None) => self.of_bytes(self.stream, parameters, values, interrupt),
             (Form::Compressed, Algorithm::Rice { width, block }) => {
-                if self.stream.len() < rice::shortest_stream(width, block, self.pixels) {
-                    return Err(CodecError::Truncated);
-                }
                 self.of_integers(parameters, values, interrupt, |integers| {
                     rice::decode(self.stream, width, block, integers, interrupt)
                 })

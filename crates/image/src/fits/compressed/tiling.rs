@@ -32,6 +32,14 @@ impl Tile {
     pub(super) fn pixels(&self) -> usize {
         self.area.pixels().unwrap_or(usize::MAX)
     }
+
+    /// Whether all of its pixels are in `section`.
+    pub(super) fn is_inside(&self, section: &Section) -> bool {
+        let own = self.area.start.iter().zip(&self.area.count);
+        let others = section.start.iter().zip(&section.count);
+        own.zip(others)
+            .all(|((start, count), (from, length))| from <= start && start + count <= from + length)
+    }
 }
 
 impl Tiling {

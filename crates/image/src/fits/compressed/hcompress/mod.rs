@@ -16,7 +16,7 @@ const MAGIC: [u8; 2] = [0xdd, 0x99];
 const HEADER_BYTES: usize = 2 + 3 * 4 + 8 + 3;
 
 /// The most pixels that a tile may have: the transform works on 64-bit numbers, one and a half for each pixel.
-pub(super) const MAX_PIXELS: usize = 1 << 26;
+const MAX_PIXELS: usize = 1 << 26;
 
 /// Decodes an HCOMPRESS_1 byte string into all of `out`, whose length must be the number of pixels that the string
 /// announces.
@@ -28,20 +28,7 @@ pub(super) fn decode(
     out: &mut [i32],
     interrupt: Interrupt<'_>,
 ) -> Result<(), CodecError> {
-    let (head, body) = stream
-        .split_at_checked(HEADER_BYTES)
-        .ok_or(CodecError::Truncated)?;
-    let header = Header::parse(head)?;
-    if header.slow.checked_mul(header.fast) != Some(out.len()) || out.is_empty() {
-        return Err(CodecError::Invalid(
-            "its HCOMPRESS header announces another number of pixels",
-        ));
-    }
-    if out.len() > MAX_PIXELS {
-        return Err(CodecError::Invalid(
-            "an HCOMPRESS tile of more than 2^26 pixels is too large",
-        ));
-    }
+    let (header, body) = Header::of(stream, out.len())?;
 
     let mut coefficients = planes::decode(body, header.slow, header.fast, header.planes, interrupt)?;
     coefficients[0] = header.sum;
@@ -64,6 +51,11 @@ pub(super) fn decode(
     Ok(())
 }
 
+/// Makes sure that a byte string begins as one of `pixels` pixels.
+pub(super) fn check_header(stream: &[u8], pixels: usize) -> Result<(), CodecError> {
+    Header::of(stream, pixels).map(|_| ())
+}
+
 struct Header {
     /// Length of the axis that varies slowly.
     slow: usize,
@@ -78,6 +70,25 @@ struct Header {
 }
 
 impl Header {
+    /// The header of a byte string of `pixels` pixels, and what follows it.
+    fn of(stream: &[u8], pixels: usize) -> Result<(Self, &[u8]), CodecError> {
+        let (head, body) = stream
+            .split_at_checked(HEADER_BYTES)
+            .ok_or(CodecError::Truncated)?;
+        let header = Self::parse(head)?;
+        if header.slow.checked_mul(header.fast) != Some(pixels) || pixels == 0 {
+            return Err(CodecError::Invalid(
+                "its HCOMPRESS header announces another number of pixels",
+            ));
+        }
+        if pixels > MAX_PIXELS {
+            return Err(CodecError::Invalid(
+                "an HCOMPRESS tile of more than 2^26 pixels is too large",
+            ));
+        }
+        Ok((header, body))
+    }
+
     fn parse(head: &[u8]) -> Result<Self, CodecError> {
         let word =
             |at: usize| -> Option<i32> { Some(i32::from_be_bytes(head.get(at..at + 4)?.try_into().ok()?)) };
