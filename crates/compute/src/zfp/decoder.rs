@@ -5,48 +5,58 @@ use super::bits::BitReader;
 use super::blocks::Place;
 use super::embedded::{Significance, decode_plane};
 use super::lanes::{
-    BLOCK, Batch, LANES, Lanes, from_fixed_point, from_negabinary, inverse_transform, set_plane,
-    transpose_bits,
+    Batch, LANES, Lanes, PLANES, Planes, from_fixed_point, from_negabinary, from_planes, inverse_transform,
 };
+use crate::simd::Kernel;
 
-/// Fills an image from its stream; `precision` is in 1..=32 and `image` has `width * height` values.
-#[inline(always)]
-pub(super) fn decode(
-    stream: &[u8],
-    width: usize,
-    height: usize,
-    precision: u32,
-    image: &mut [f32],
-) -> Result<(), ZfpError> {
-    let mut reader = BitReader::new(stream);
-    for place in Place::all(width, height) {
-        let mut exponents = [0u32; LANES];
-        let mut planes = [[0u32; LANES]; BLOCK];
-        for lane in 0..place.blocks() {
-            exponents[lane] = decode_block(&mut reader, &mut planes, lane, precision)?;
+/// Fills an image from its stream.
+#[derive(Debug)]
+pub(super) struct Decode<'a> {
+    pub(super) stream: &'a [u8],
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// In 1..=32.
+    pub(super) precision: u32,
+    /// `width * height` values.
+    pub(super) image: &'a mut [f32],
+}
+
+impl Kernel for Decode<'_> {
+    type Output = Result<(), ZfpError>;
+
+    #[inline(always)]
+    fn run(self) -> Result<(), ZfpError> {
+        let Self {
+            stream,
+            width,
+            height,
+            precision,
+            image,
+        } = self;
+        let mut reader = BitReader::new(stream);
+        for place in Place::all(width, height) {
+            let mut exponents = [0u32; LANES];
+            let mut planes = [[0u16; LANES]; PLANES];
+            for (lane, exponent) in exponents.iter_mut().enumerate().take(place.blocks()) {
+                *exponent = decode_block(&mut reader, &mut planes[..precision as usize], lane)?;
+            }
+            place.scatter(&inverse(&planes, &exponents), image);
         }
-        place.scatter(&inverse(planes, &exponents), image);
+        Ok(())
     }
-    Ok(())
 }
 
 /// Values of the blocks of a batch.
 #[inline(always)]
-fn inverse(mut planes: Batch<u32>, exponents: &Lanes<u32>) -> Batch<f32> {
-    transpose_bits(&mut planes);
-    let mut block = from_negabinary(&planes);
+fn inverse(planes: &Planes, exponents: &Lanes<u32>) -> Batch<f32> {
+    let mut block = from_negabinary(&from_planes(planes));
     inverse_transform(&mut block);
     from_fixed_point(&block, exponents)
 }
 
 /// Reads the planes of one block and gives its exponent. A block of zeros has no planes and the exponent 0.
 #[inline(always)]
-fn decode_block(
-    reader: &mut BitReader<'_>,
-    planes: &mut Batch<u32>,
-    lane: usize,
-    precision: u32,
-) -> Result<u32, ZfpError> {
+fn decode_block(reader: &mut BitReader<'_>, planes: &mut [Lanes<u16>], lane: usize) -> Result<u32, ZfpError> {
     let head = reader.peek() as u32;
     if head & 1 == 0 {
         reader.skip(1)?;
@@ -54,10 +64,10 @@ fn decode_block(
     }
     reader.skip(9)?;
     let mut significance = Significance::default();
-    for k in (32 - precision as usize..32).rev() {
-        let (plane, length) = decode_plane(reader.peek(), &mut significance);
+    for plane in planes {
+        let length;
+        (plane[lane], length) = decode_plane(reader.peek(), &mut significance);
         reader.skip(length)?;
-        set_plane(planes, lane, k, plane);
     }
     Ok(head >> 1 & 0xff)
 }

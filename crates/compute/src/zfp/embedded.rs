@@ -24,15 +24,21 @@ pub(super) struct Code {
 /// The state of the coder between planes of one block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Significance {
-    /// All planes so far, or-ed.
-    seen: u32,
+    /// Number of leading coefficients that are known to be significant.
+    count: u32,
 }
 
 impl Significance {
-    /// Number of leading coefficients that are known to be significant.
+    /// Whether all coefficients are known to be significant, so that planes are written as they are from now on.
     #[inline(always)]
-    fn count(self) -> u32 {
-        u32::BITS - self.seen.leading_zeros()
+    pub(super) fn is_complete(self) -> bool {
+        self.count == BLOCK as u32
+    }
+
+    /// Takes note of a plane.
+    #[inline(always)]
+    fn see(&mut self, plane: u32) {
+        self.count = self.count.max(u32::BITS - plane.leading_zeros());
     }
 }
 
@@ -65,20 +71,21 @@ fn double_ones(bits: u32) -> u64 {
     u64::from(DOUBLED_ONES[low as usize]) | u64::from(DOUBLED_ONES[high as usize]) << shift
 }
 
-/// Encodes a plane of 16 bits.
+/// Encodes a plane.
 #[inline(always)]
-pub(super) fn encode_plane(plane: u32, state: &mut Significance) -> Code {
-    let n = state.count();
-    state.seen |= plane;
-    let complete = state.seen >> (BLOCK - 1) & 1;
+pub(super) fn encode_plane(plane: u16, state: &mut Significance) -> Code {
+    let plane = u32::from(plane);
+    let before = state.count;
+    state.see(plane);
+    let complete = u32::from(state.is_complete());
 
-    let rest = plane >> n;
+    let rest = plane >> before;
     // When the last coefficient is reached, neither it nor a test after it is written.
     let implied = complete & u32::from(rest != 0);
     // A 1 of the rest is followed by a test; the closing 0 is the test after the highest one, or the only one.
-    let kept = state.count() + rest.count_ones() - implied;
-    let verbatim = u64::from(plane) & !(u64::MAX << n);
-    let tested = (double_ones(rest) << 1 | 1) << n;
+    let kept = state.count + rest.count_ones() - implied;
+    let verbatim = u64::from(plane) & !(u64::MAX << before);
+    let tested = (double_ones(rest) << 1 | 1) << before;
     Code {
         bits: (verbatim | tested) & !(u64::MAX << kept),
         length: kept + (1 - complete),
@@ -87,10 +94,10 @@ pub(super) fn encode_plane(plane: u32, state: &mut Significance) -> Code {
 
 /// Decodes a plane from the next bits of the stream (33 are enough). Gives the plane and the number of bits it took.
 #[inline(always)]
-pub(super) fn decode_plane(mut bits: u64, state: &mut Significance) -> (u32, u32) {
+pub(super) fn decode_plane(mut bits: u64, state: &mut Significance) -> (u16, u32) {
     const LAST: u32 = BLOCK as u32 - 1;
-    let mut n = state.count();
-    let mut plane = bits & !(u64::MAX << n);
+    let mut n = state.count;
+    let mut plane = bits as u32 & !(u32::MAX << n);
     bits >>= n;
     let mut length = n;
     while n <= LAST {
@@ -112,8 +119,8 @@ pub(super) fn decode_plane(mut bits: u64, state: &mut Significance) -> (u32, u32
         plane |= 1 << n;
         n += 1;
     }
-    state.seen |= plane as u32;
-    (plane as u32, length)
+    state.see(plane);
+    (plane as u16, length)
 }
 
 #[cfg(test)]
@@ -121,9 +128,9 @@ mod tests {
     use super::*;
 
     /// The coder as the documentation describes it, bit by bit.
-    fn encode_bit_by_bit(plane: u32, n: &mut u32) -> Code {
+    fn encode_bit_by_bit(plane: u16, n: &mut u32) -> Code {
         let mut code = Code { bits: 0, length: 0 };
-        let mut write = |bit: u32| {
+        let mut write = |bit: u16| {
             code.bits |= u64::from(bit) << code.length;
             code.length += 1;
             bit == 1
@@ -131,7 +138,7 @@ mod tests {
         for i in 0..*n {
             write(plane >> i & 1);
         }
-        while *n < 16 && write(u32::from(plane >> *n != 0)) {
+        while *n < 16 && write(u16::from(plane >> *n != 0)) {
             while *n < 15 && !write(plane >> *n & 1) {
                 *n += 1;
             }
@@ -144,9 +151,7 @@ mod tests {
     fn every_plane_after_every_history_is_coded_as_bit_by_bit() {
         for n in 0..=16u32 {
             for plane in 0..=0xffff {
-                let mut state = Significance {
-                    seen: if n == 0 { 0 } else { 1 << (n - 1) },
-                };
+                let mut state = Significance { count: n };
                 let mut expected_n = n;
                 let expected = encode_bit_by_bit(plane, &mut expected_n);
                 assert_eq!(
@@ -154,7 +159,7 @@ mod tests {
                     expected,
                     "plane {plane:016b} after {n}"
                 );
-                assert_eq!(state.count(), expected_n, "plane {plane:016b} after {n}");
+                assert_eq!(state.count, expected_n, "plane {plane:016b} after {n}");
             }
         }
     }
@@ -163,9 +168,7 @@ mod tests {
     fn decoding_a_plane_gives_the_plane_and_the_length_back() {
         for n in 0..=16u32 {
             for plane in 0..=0xffff {
-                let before = Significance {
-                    seen: if n == 0 { 0 } else { 1 << (n - 1) },
-                };
+                let before = Significance { count: n };
                 let mut encoder = before;
                 let mut decoder = before;
                 let code = encode_plane(plane, &mut encoder);

@@ -15,14 +15,23 @@ pub(super) const BLOCK: usize = 16;
 /// One number per lane.
 pub(super) type Lanes<T> = [T; LANES];
 
-/// The values, coefficients or bit planes of sixteen blocks: `batch[position][lane]`.
+/// The values or coefficients of sixteen blocks: `batch[position][lane]`.
 pub(super) type Batch<T> = [Lanes<T>; BLOCK];
+
+/// Number of bit planes.
+pub(super) const PLANES: usize = 32;
+
+/// The bit planes of sixteen blocks, the most significant first: bit `i` of `planes[k][lane]` belongs to coefficient `i`.
+pub(super) type Planes = [Lanes<u16>; PLANES];
 
 /// Bits of an IEEE single that hold its exponent.
 const EXPONENT_MASK: u32 = 0x7f80_0000;
 
 /// Bits of an IEEE single without its sign.
 const MAGNITUDE_MASK: u32 = 0x7fff_ffff;
+
+/// Bits of an IEEE single that hold its significand, without the implicit one.
+const SIGNIFICAND_MASK: u32 = 0x007f_ffff;
 
 /// Number of explicit bits in the significand of an IEEE single.
 const SIGNIFICAND_BITS: u32 = 23;
@@ -40,52 +49,66 @@ const NEGABINARY: u32 = 0xaaaa_aaaa;
 /// large ones come first.
 const SEQUENCY: [usize; BLOCK] = [0, 1, 4, 5, 2, 8, 6, 9, 3, 12, 10, 7, 13, 11, 14, 15];
 
-/// Replaces NaN and infinities by zero.
+/// The bits of all values, with NaN and infinities replaced by zero.
 #[inline(always)]
-pub(super) fn clear_non_finite(values: &mut Batch<f32>) {
-    for lanes in values {
-        for value in lanes {
-            let bits = value.to_bits();
-            let finite = bits & EXPONENT_MASK != EXPONENT_MASK;
-            *value = f32::from_bits(if finite { bits } else { 0 });
+pub(super) fn finite_bits(values: &Batch<f32>) -> Batch<u32> {
+    let mut bits = [[0u32; LANES]; BLOCK];
+    for (bits, values) in bits.iter_mut().zip(values) {
+        for l in 0..LANES {
+            let value = values[l].to_bits();
+            bits[l] = if value & EXPONENT_MASK == EXPONENT_MASK {
+                0
+            } else {
+                value
+            };
         }
     }
+    bits
 }
 
 /// The common exponent of each block: `emax + 127`, where the largest magnitude is in `[2^(emax-1), 2^emax)`; 0 for a
 /// block of zeros. Subnormal blocks share the lowest exponent, 1.
 #[inline(always)]
-pub(super) fn exponents(values: &Batch<f32>) -> Lanes<u32> {
+pub(super) fn exponents(bits: &Batch<u32>) -> Lanes<u32> {
     let mut largest = [0u32; LANES];
-    for lanes in values {
+    for bits in bits {
         for l in 0..LANES {
             // Magnitudes of IEEE numbers are ordered like the integers of their bits.
-            largest[l] = largest[l].max(lanes[l].to_bits() & MAGNITUDE_MASK);
+            largest[l] = largest[l].max(bits[l] & MAGNITUDE_MASK);
         }
     }
-    largest.map(|bits| {
-        if bits == 0 {
+    for bits in &mut largest {
+        *bits = if *bits == 0 {
             0
         } else {
-            (bits >> SIGNIFICAND_BITS) + 1
-        }
-    })
+            (*bits >> SIGNIFICAND_BITS) + 1
+        };
+    }
+    largest
 }
 
 /// Scales each block by `2^(30 - emax)` and truncates to integers of magnitude below 2^30.
+///
+/// Done with integers, since a conversion from floating point that is safe for every input takes more steps. In a block
+/// of exponent `e` the significand of a number with the biased exponent `f` stands for units of `2^(f - e + 7)`.
 ///
 /// Below `emax` = -97 the scale is more than a single can hold. The reference library then multiplies by infinity and
 /// converts to integers, which x86-64 answers with the smallest integer whatever the value was; so do we, because such
 /// streams are to be the same to the last bit.
 #[inline(always)]
-pub(super) fn to_fixed_point(values: &Batch<f32>, exponents: &Lanes<u32>) -> Batch<i32> {
-    let scale = exponents.map(|e| {
-        f32::from_bits((2 * 127 + FRACTION_BITS - e.max(FIRST_SCALABLE_EXPONENT)) << SIGNIFICAND_BITS)
-    });
+pub(super) fn to_fixed_point(bits: &Batch<u32>, exponents: &Lanes<u32>) -> Batch<i32> {
+    const HEADROOM: u32 = FRACTION_BITS - SIGNIFICAND_BITS - 1;
     let mut fixed = [[0i32; LANES]; BLOCK];
-    for (fixed, values) in fixed.iter_mut().zip(values) {
+    for (fixed, bits) in fixed.iter_mut().zip(bits) {
         for l in 0..LANES {
-            fixed[l] = (values[l] * scale[l]) as i32;
+            let exponent = bits[l] >> SIGNIFICAND_BITS & 0xff;
+            // Subnormal numbers have no implicit bit and the exponent of the smallest normal ones.
+            let implicit = exponent.min(1);
+            let significand = bits[l] & SIGNIFICAND_MASK | implicit << SIGNIFICAND_BITS;
+            let shift = exponents[l].wrapping_sub(exponent + 2 - implicit).min(31);
+            let magnitude = (significand << HEADROOM >> shift) as i32;
+            let sign = bits[l] as i32 >> 31;
+            fixed[l] = (magnitude ^ sign).wrapping_sub(sign);
         }
     }
     if exponents.iter().any(|&e| e < FIRST_SCALABLE_EXPONENT) {
@@ -103,7 +126,10 @@ pub(super) fn to_fixed_point(values: &Batch<f32>, exponents: &Lanes<u32>) -> Bat
 /// Undoes [`to_fixed_point`]: multiplies each block by `2^(emax - 30)`, which is zero for the smallest exponents.
 #[inline(always)]
 pub(super) fn from_fixed_point(fixed: &Batch<i32>, exponents: &Lanes<u32>) -> Batch<f32> {
-    let scale = exponents.map(power_of_two);
+    let mut scale = [0f32; LANES];
+    for l in 0..LANES {
+        scale[l] = power_of_two(exponents[l]);
+    }
     let mut values = [[0f32; LANES]; BLOCK];
     for (values, fixed) in values.iter_mut().zip(fixed) {
         for l in 0..LANES {
@@ -156,9 +182,9 @@ pub(super) fn inverse_transform(block: &mut Batch<i32>) {
 ///         (-2  6 -6  2) (w)
 /// ```
 #[inline(always)]
-fn forward_lift(block: &mut Batch<i32>, places: [usize; 4]) {
+fn forward_lift(block: &mut Batch<i32>, [i, j, k, m]: [usize; 4]) {
     for l in 0..LANES {
-        let [mut x, mut y, mut z, mut w] = places.map(|p| block[p][l]);
+        let (mut x, mut y, mut z, mut w) = (block[i][l], block[j][l], block[k][l], block[m][l]);
         x = x.wrapping_add(w) >> 1;
         w = w.wrapping_sub(x);
         z = z.wrapping_add(y) >> 1;
@@ -169,9 +195,7 @@ fn forward_lift(block: &mut Batch<i32>, places: [usize; 4]) {
         y = y.wrapping_sub(w);
         w = w.wrapping_add(y >> 1);
         y = y.wrapping_sub(w >> 1);
-        for (p, value) in places.into_iter().zip([x, y, z, w]) {
-            block[p][l] = value;
-        }
+        (block[i][l], block[j][l], block[k][l], block[m][l]) = (x, y, z, w);
     }
 }
 
@@ -184,9 +208,9 @@ fn forward_lift(block: &mut Batch<i32>, places: [usize; 4]) {
 ///        ( 4 -6 -4  1) (w)
 /// ```
 #[inline(always)]
-fn inverse_lift(block: &mut Batch<i32>, places: [usize; 4]) {
+fn inverse_lift(block: &mut Batch<i32>, [i, j, k, m]: [usize; 4]) {
     for l in 0..LANES {
-        let [mut x, mut y, mut z, mut w] = places.map(|p| block[p][l]);
+        let (mut x, mut y, mut z, mut w) = (block[i][l], block[j][l], block[k][l], block[m][l]);
         y = y.wrapping_add(w >> 1);
         w = w.wrapping_sub(y >> 1);
         y = y.wrapping_add(w);
@@ -197,9 +221,7 @@ fn inverse_lift(block: &mut Batch<i32>, places: [usize; 4]) {
         z = (z << 1).wrapping_sub(y);
         w = w.wrapping_add(x);
         x = (x << 1).wrapping_sub(w);
-        for (p, value) in places.into_iter().zip([x, y, z, w]) {
-            block[p][l] = value;
-        }
+        (block[i][l], block[j][l], block[k][l], block[m][l]) = (x, y, z, w);
     }
 }
 
@@ -207,7 +229,13 @@ fn inverse_lift(block: &mut Batch<i32>, places: [usize; 4]) {
 /// zeros.
 #[inline(always)]
 pub(super) fn to_negabinary(block: &Batch<i32>) -> Batch<u32> {
-    SEQUENCY.map(|p| block[p].map(|value| (value as u32).wrapping_add(NEGABINARY) ^ NEGABINARY))
+    let mut coefficients = [[0u32; LANES]; BLOCK];
+    for (lanes, p) in coefficients.iter_mut().zip(SEQUENCY) {
+        for l in 0..LANES {
+            lanes[l] = (block[p][l] as u32).wrapping_add(NEGABINARY) ^ NEGABINARY;
+        }
+    }
+    coefficients
 }
 
 /// Undoes [`to_negabinary`].
@@ -215,9 +243,40 @@ pub(super) fn to_negabinary(block: &Batch<i32>) -> Batch<u32> {
 pub(super) fn from_negabinary(coefficients: &Batch<u32>) -> Batch<i32> {
     let mut block = [[0i32; LANES]; BLOCK];
     for (lanes, p) in coefficients.iter().zip(SEQUENCY) {
-        block[p] = lanes.map(|bits| (bits ^ NEGABINARY).wrapping_sub(NEGABINARY) as i32);
+        for l in 0..LANES {
+            block[p][l] = (lanes[l] ^ NEGABINARY).wrapping_sub(NEGABINARY) as i32;
+        }
     }
     block
+}
+
+/// Cuts coefficients into bit planes.
+#[inline(always)]
+pub(super) fn to_planes(mut coefficients: Batch<u32>) -> Planes {
+    transpose_bits(&mut coefficients);
+    let mut planes = [[0u16; LANES]; PLANES];
+    let (high, low) = planes.split_at_mut(BLOCK);
+    for ((high, low), words) in high.iter_mut().zip(low).zip(coefficients.iter().rev()) {
+        for l in 0..LANES {
+            high[l] = (words[l] >> 16) as u16;
+            low[l] = words[l] as u16;
+        }
+    }
+    planes
+}
+
+/// Undoes [`to_planes`].
+#[inline(always)]
+pub(super) fn from_planes(planes: &Planes) -> Batch<u32> {
+    let mut coefficients = [[0u32; LANES]; BLOCK];
+    let (high, low) = planes.split_at(BLOCK);
+    for ((high, low), words) in high.iter().zip(low).zip(coefficients.iter_mut().rev()) {
+        for l in 0..LANES {
+            words[l] = u32::from(high[l]) << 16 | u32::from(low[l]);
+        }
+    }
+    transpose_bits(&mut coefficients);
+    coefficients
 }
 
 /// Transposes, in every lane, the 16×16 matrix of the low half-words and that of the high half-words.
@@ -225,7 +284,7 @@ pub(super) fn from_negabinary(coefficients: &Batch<u32>) -> Batch<i32> {
 /// From coefficients to bit planes: bit `i` of half-word `k` becomes bit `k` of half-word `i`. It is its own inverse.
 /// Each round swaps off-diagonal quarters of ever smaller squares (Warren, "Hacker's Delight", section 7-3).
 #[inline(always)]
-pub(super) fn transpose_bits(words: &mut Batch<u32>) {
+fn transpose_bits(words: &mut Batch<u32>) {
     swap_quarters::<8>(words, 0x00ff_00ff);
     swap_quarters::<4>(words, 0x0f0f_0f0f);
     swap_quarters::<2>(words, 0x3333_3333);
@@ -243,17 +302,4 @@ fn swap_quarters<const SIZE: usize>(words: &mut Batch<u32>, mask: u32) {
             words[lower][l] = b ^ swap;
         }
     }
-}
-
-/// Bit plane `k` (0 is the least significant) of one block, from transposed coefficients: bit `i` belongs to
-/// coefficient `i`.
-#[inline(always)]
-pub(super) fn plane(words: &Batch<u32>, lane: usize, k: usize) -> u32 {
-    words[k % BLOCK][lane] >> (k / BLOCK * 16) & 0xffff
-}
-
-/// Puts bit plane `k` of one block where [`plane`] finds it; it must have been zero.
-#[inline(always)]
-pub(super) fn set_plane(words: &mut Batch<u32>, lane: usize, k: usize, plane: u32) {
-    words[k % BLOCK][lane] |= plane << (k / BLOCK * 16);
 }

@@ -94,10 +94,13 @@ pub fn compress(values: &[f32], width: usize, height: usize, precision: u32, out
         "an image of {width} by {height} values"
     );
     let precision = precision.clamp(MIN_PRECISION, MAX_PRECISION);
-    dispatch(
-        #[inline(always)]
-        || encoder::encode(values, width, height, precision, out),
-    );
+    dispatch(encoder::Encode {
+        image: values,
+        width,
+        height,
+        precision,
+        out,
+    });
 }
 
 /// Fills `out` with the image that `stream` holds.
@@ -125,8 +128,11 @@ pub fn decompress(
         });
     }
     let precision = precision.clamp(MIN_PRECISION, MAX_PRECISION);
-    dispatch(
-        #[inline(always)]
-        || decoder::decode(stream, width, height, precision, out),
-    )
+    dispatch(decoder::Decode {
+        stream,
+        width,
+        height,
+        precision,
+        image: out,
+    })
 }

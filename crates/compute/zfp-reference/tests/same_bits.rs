@@ -3,12 +3,19 @@
 use chartroom_compute::zfp;
 use proptest::prelude::*;
 
-/// Shape, precision and finite values; all values share a random part of their bits, so that exponents may lie close.
+/// Shape, precision and finite values. Values share a random part of their bits, so that exponents may lie close, also to
+/// the one where scaling begins to overflow; some are zero or subnormal.
 fn images() -> impl Strategy<Value = (usize, usize, u32, Vec<f32>)> {
-    (1..150usize, 1..14usize, 1..=32u32, any::<u32>(), any::<u32>()).prop_flat_map(
+    let pattern = prop_oneof![any::<u32>(), (27..33u32).prop_map(|exponent| exponent << 23)];
+    let mask = prop_oneof![any::<u32>(), Just(0x807f_ffff), Just(0xffff_ffff)];
+    (1..150usize, 1..14usize, 1..=32u32, pattern, mask).prop_flat_map(
         |(width, height, precision, pattern, mask)| {
-            let value = any::<u32>().prop_map(move |random| {
-                let bits = random & mask | pattern & !mask;
+            let value = (any::<u32>(), 0..12u8).prop_map(move |(random, kind)| {
+                let bits = match kind {
+                    0 => 0,
+                    1 => random & 0x807f_ffff,
+                    _ => random & mask | pattern & !mask,
+                };
                 f32::from_bits(if bits & 0x7f80_0000 == 0x7f80_0000 {
                     bits & 0xbfff_ffff
                 } else {
