@@ -3,6 +3,9 @@
 //! Source: FITS Standard 4.0 (2018), sections 4.4.2.5 and 5: physical value = BZERO + BSCALE × stored value, stored
 //! values are big-endian, and an integer equal to BLANK has no value.
 
+use chartroom_compute::decode::Stored;
+pub(super) use chartroom_compute::decode::swap_f32_in_place as swap_in_place;
+
 use super::header::Header;
 use crate::{ImageError, PixelType};
 
@@ -43,101 +46,21 @@ impl Scaling {
 
 /// Decodes big-endian pixels, as many as `out` has room for; `bytes` has exactly that many.
 pub(super) fn decode(bytes: &[u8], out: &mut [f32], pixel_type: PixelType, scaling: Scaling) {
-    match pixel_type {
-        PixelType::U8 => integers(
-            bytes,
-            out,
-            scaling,
-            |[b]: [u8; 1]| b,
-            f32::from,
-            i64::from,
-            f64::from,
-        ),
-        PixelType::I16 => {
-            integers(
-                bytes,
-                out,
-                scaling,
-                i16::from_be_bytes,
-                f32::from,
-                i64::from,
-                f64::from,
-            );
-        }
-        PixelType::I32 => {
-            integers(
-                bytes,
-                out,
-                scaling,
-                i32::from_be_bytes,
-                |n| n as f32,
-                i64::from,
-                f64::from,
-            );
-        }
-        PixelType::I64 => {
-            integers(
-                bytes,
-                out,
-                scaling,
-                i64::from_be_bytes,
-                |n| n as f32,
-                |n| n,
-                |n| n as f64,
-            );
-        }
-        PixelType::F32 if scaling.is_identity() => each(bytes, out, f32::from_be_bytes),
-        PixelType::F32 => {
-            let Scaling { scale, zero, .. } = scaling;
-            each(bytes, out, |b| {
-                (zero + scale * f64::from(f32::from_be_bytes(b))) as f32
-            });
-        }
-        PixelType::F64 if scaling.is_identity() => each(bytes, out, |b| f64::from_be_bytes(b) as f32),
-        PixelType::F64 => {
-            let Scaling { scale, zero, .. } = scaling;
-            each(bytes, out, |b| (zero + scale * f64::from_be_bytes(b)) as f32);
-        }
-    }
-}
-
-/// Turns big-endian floats that were read into `values` into floats of this machine.
-pub(super) fn swap_in_place(values: &mut [f32]) {
-    for value in values {
-        *value = f32::from_bits(u32::from_be(value.to_bits()));
-    }
-}
-
-fn integers<const N: usize, T: Copy>(
-    bytes: &[u8],
-    out: &mut [f32],
-    Scaling { scale, zero, blank }: Scaling,
-    read: impl Fn([u8; N]) -> T,
-    narrow: impl Fn(T) -> f32,
-    whole: impl Fn(T) -> i64,
-    wide: impl Fn(T) -> f64,
-) {
-    let identity = scale == 1.0 && zero == 0.0;
-    match blank {
-        None if identity => each(bytes, out, |b| narrow(read(b))),
-        None => each(bytes, out, |b| (zero + scale * wide(read(b))) as f32),
-        Some(blank) => each(bytes, out, |b| {
-            let stored = read(b);
-            let value = if identity {
-                narrow(stored)
-            } else {
-                (zero + scale * wide(stored)) as f32
-            };
-            if whole(stored) == blank { f32::NAN } else { value }
-        }),
-    }
-}
-
-fn each<const N: usize>(bytes: &[u8], out: &mut [f32], decode: impl Fn([u8; N]) -> f32) {
-    let (pixels, _) = bytes.as_chunks::<N>();
-    for (value, &pixel) in out.iter_mut().zip(pixels) {
-        *value = decode(pixel);
-    }
+    let stored = match pixel_type {
+        PixelType::U8 => Stored::U8,
+        PixelType::I16 => Stored::I16,
+        PixelType::I32 => Stored::I32,
+        PixelType::I64 => Stored::I64,
+        PixelType::F32 => Stored::F32,
+        PixelType::F64 => Stored::F64,
+    };
+    let Scaling { scale, zero, blank } = scaling;
+    let scaling = chartroom_compute::decode::Scaling { scale, zero, blank };
+    let decoded = chartroom_compute::decode::decode(stored, bytes, &scaling, out);
+    debug_assert!(
+        decoded.is_ok(),
+        "the caller gives as many bytes as the pixels take"
+    );
 }
 
 #[cfg(test)]

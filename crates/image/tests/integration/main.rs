@@ -5,3 +5,5 @@
 mod compressed;
 mod files;
 mod fits;
+mod header_properties;
+mod hostile;
