@@ -8,7 +8,7 @@
 //! u  =  dx cos 35° + dy sin 35°         along the major axis
 //! w  = (-dx sin 35° + dy cos 35°) / cos 55°   along the minor axis, seen face on
 //! r  = sqrt(u² + w²)
-//! centre(x, y) = (nc-1)/2 + 0.3 nc u / sqrt(r² + (0.05 nx)²)    the line's channel, a flat rotation curve
+//! centre(x, y) = (nc-1)/2 + 0.45 nc u / sqrt(r² + (0.05 nx)²)    the line's channel, a flat rotation curve
 //! line(x, y, c) = 0.05 exp(-r²/(2 (0.15 nx)²)) exp(-(c - centre)²/(2 (0.06 nc)²))
 //! continuum(x, y) = 0.08 exp(-((x - 0.75 nx)² + (y - 0.75 ny)²)/(2·2.5²))
 //! I = line + continuum
@@ -103,7 +103,7 @@ impl DemoCube {
         let r2 = u * u + w * w;
         Sight {
             amplitude: LINE_PEAK * gaussian(r2, 0.15 * nx),
-            centre: (nc - 1.0) / 2.0 + 0.3 * nc * u / (r2 + (0.05 * nx).powi(2)).sqrt(),
+            centre: (nc - 1.0) / 2.0 + 0.45 * nc * u / (r2 + (0.05 * nx).powi(2)).sqrt(),
             continuum: CONTINUUM_PEAK
                 * gaussian((fx - 0.75 * nx).powi(2) + (fy - 0.75 * ny).powi(2), BEAM_SIGMA),
             angle: 2.0 * dy.atan2(dx),
@@ -300,12 +300,12 @@ mod tests {
 
     /// From the formula above in numpy, double precision, rounded to single.
     const NUMPY: &[(u32, u32, u32, f32)] = &[
-        (320, 256, 31, 0.048_543_565),
+        (320, 256, 31, 0.047_845_16),
         (320, 256, 0, -4.397_835e-4),
         (480, 384, 5, 0.079_431_67),
-        (400, 300, 44, 0.013_306_192),
-        (240, 210, 18, 0.016_534_602),
-        (639, 511, 63, -3.720_975e-4),
-        (80, 0, 0, -2.618_330_5e-3),
+        (400, 300, 44, 1.499_319e-3),
+        (240, 210, 18, 3.639_785_6e-4),
+        (639, 511, 63, -3.682_000_7e-4),
+        (80, 0, 0, -2.600_415_8e-3),
     ];
 }
