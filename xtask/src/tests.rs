@@ -35,7 +35,14 @@ impl AddAssign for Count {
 pub(crate) fn run(parts: Parts) -> Outcome {
     type Part = fn() -> Outcome<Count>;
     let rust = parts.rust.then_some(("Rust", rust as Part));
-    let browser = parts.browser.then_some(("browser", in_browser as Part));
+    // The Rust tests build the server too; building it on its own would compile its dependencies once more, with
+    // fewer features.
+    let in_browser: Part = if parts.rust {
+        in_browser
+    } else {
+        || build_server().and_then(|()| in_browser())
+    };
+    let browser = parts.browser.then_some(("browser", in_browser));
     let mut total = Count::default();
     let mut lines = Vec::new();
     for (name, part) in rust.into_iter().chain(browser) {
@@ -97,8 +104,6 @@ fn in_browser() -> Outcome<Count> {
         command.env(name, frontend::build(version)?);
     }
     let data = demo::data()?;
-    // The profile of the Rust tests, so that nothing is compiled twice.
-    run_aside(cargo().args(["build", "--package", "chartroom"]))?;
     command
         .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
         .current_dir(folder)
@@ -123,8 +128,13 @@ fn in_browser() -> Outcome<Count> {
     })
 }
 
+/// In the profile of the Rust tests.
+fn build_server() -> Outcome {
+    run_aside(cargo().args(["build", "--package", "chartroom"]))
+}
+
 /// Runs a test runner, shows what it prints, and adds up what `summary` finds in its lines. A runner that fails
-/// without a failed test, because something did not compile or crashed, counts as one.
+/// without a failed test, because something did not compile or crashed, counts as one; so does one without tests.
 fn counted(command: &mut Command, summary: fn(&str) -> Option<Count>) -> Outcome<Count> {
     let mut child = command
         .stdout(Stdio::piped())
@@ -142,7 +152,7 @@ fn counted(command: &mut Command, summary: fn(&str) -> Option<Count>) -> Outcome
         count += summary(&line).unwrap_or_default();
     }
     let status = child.wait().map_err(|source| not_started(command, source))?;
-    if !status.success() && count.failed == 0 {
+    if (!status.success() && count.failed == 0) || count == Count::default() {
         count.failed = 1;
     }
     Ok(count)
@@ -186,6 +196,14 @@ mod checks {
     fn a_runner_that_dies_without_a_report_counts_as_a_failure() {
         let count = counted(&mut shell("echo passed 3; exit 101"), lines).unwrap();
         assert_eq!(count, Count { passed: 3, failed: 1 });
+    }
+
+    #[test]
+    fn no_tests_at_all_count_as_a_failure() {
+        assert_eq!(
+            counted(&mut shell("echo nothing"), lines).unwrap(),
+            Count { passed: 0, failed: 1 }
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! - [`large`] writes the large files that the benchmarks read.
 //! - [`client`] is a CARTA client without a page: it speaks the ICD, collects what comes, and decodes tiles.
 
+#[cfg(feature = "client")]
 pub mod client;
 pub mod demo;
 pub mod fits;
