@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chartroom_image::bytes::MemorySource;
 use chartroom_image::fits::{self, FitsFile};
-use chartroom_image::{ImageError, ImageSource, Section, never};
+use chartroom_image::{ImageError, OpenOptions, Section, never};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn explore(bytes: &[u8]) -> Result<(), ImageError> {
     let file = FitsFile::open(Arc::new(MemorySource::new(bytes)))?;
     for image in fits::image_hdus(&file, true)? {
-        let (_, source) = fits::open_image(&file, &image.number.to_string(), true)?;
+        let (_, source) = fits::open_image(&file, &image.number.to_string(), &OpenOptions::default())?;
         let shape = &source.description().shape;
         let last = Section {
             start: shape.iter().map(|n| n - 1).collect(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::bytes::{ByteSource, FileSource};
 use crate::fits::{self, FitsFile, ImageHdu};
 use crate::spill::{SpillSpace, SpilledSource, gzip_reader, unpack_error};
-use crate::{FileKind, ImageError, ImageSource, Interrupt};
+use crate::{BlockCache, FileKind, ImageError, ImageSource, Interrupt};
 
 /// How images are opened.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +16,8 @@ pub struct OpenOptions {
     pub aips_beam: bool,
     /// Where files compressed with gzip are unpacked; without it they are described, but not opened.
     pub spill: Option<Arc<SpillSpace>>,
+    /// Where images in compressed tiles keep those that they decoded; without it, each image keeps a few of its own.
+    pub cache: Option<Arc<BlockCache>>,
 }
 
 /// An open image with its header.
@@ -40,8 +42,7 @@ pub fn open(
     interrupt: Interrupt<'_>,
 ) -> Result<OpenImage, ImageError> {
     let file = open_file(path, options, interrupt)?;
-    let (hdu, source) =
-        fits::open_image(&file, hdu, options.aips_beam).map_err(|error| error.in_file(path))?;
+    let (hdu, source) = fits::open_image(&file, hdu, options).map_err(|error| error.in_file(path))?;
     Ok(OpenImage { hdu, source })
 }
 

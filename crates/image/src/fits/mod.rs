@@ -26,7 +26,7 @@ pub use image::FitsImage;
 pub use pixels::Scaling;
 pub use view::image_header;
 
-use crate::{ImageDescription, ImageError, ImageSource};
+use crate::{ImageDescription, ImageError, ImageSource, OpenOptions};
 
 /// An image in a FITS file, described but not opened.
 #[derive(Debug, Clone)]
@@ -98,24 +98,26 @@ pub fn image_hdus(file: &FitsFile, aips_beam: bool) -> Result<Vec<ImageHdu>, Ima
     }
 }
 
-/// Opens one image of a file; `hdu` is a name as for [`FitsFile::find`], `aips_beam` as for [`ImageHdu::describe`].
+/// Opens one image of a file; `hdu` is a name as for [`FitsFile::find`].
 ///
 /// # Errors
 /// As [`FitsFile::find`], [`ImageHdu::describe`], [`FitsImage::open`] and [`CompressedImage::open`].
 pub fn open_image(
     file: &FitsFile,
     hdu: &str,
-    aips_beam: bool,
+    options: &OpenOptions,
 ) -> Result<(ImageHdu, Arc<dyn ImageSource>), ImageError> {
     let hdu = file.find(hdu)?;
-    let image = describe_in(file, hdu, aips_beam)?;
+    let image = describe_in(file, hdu, options.aips_beam)?;
     let (bytes, beams) = (Arc::clone(file.source()), image.description.beams.clone());
-    let source: Arc<dyn ImageSource> = if image.compressed {
-        Arc::new(CompressedImage::open(bytes, hdu)?.with_beams(beams))
-    } else {
-        Arc::new(FitsImage::open(bytes, hdu)?.with_beams(beams))
-    };
-    Ok((image, source))
+    if !image.compressed {
+        return Ok((image, Arc::new(FitsImage::open(bytes, hdu)?.with_beams(beams))));
+    }
+    let mut source = CompressedImage::open(bytes, hdu)?.with_beams(beams);
+    if let Some(cache) = &options.cache {
+        source = source.with_cache(Arc::clone(cache));
+    }
+    Ok((image, Arc::new(source)))
 }
 
 /// As [`ImageHdu::describe`], with the beams of a table in the same file. A damaged table does not keep anyone from the

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chartroom_image::bytes::{Counting, MemorySource};
 use chartroom_image::fits::{self, FitsFile, FitsImage, HduKind, Value};
-use chartroom_image::{Axes, ImageError, ImageSource, Section, conformance, never};
+use chartroom_image::{Axes, ImageError, ImageSource, OpenOptions, Section, conformance, never};
 use serde_json::Value as Json;
 
 /// A FITS file with what is in it.
@@ -76,7 +76,7 @@ fn every_pixel_is_what_astropy_reads() {
         let file = open(file).unwrap();
         for (facts, values) in images {
             let hdu = facts["hdu"].to_string();
-            let (_, image) = fits::open_image(&file, &hdu, false).unwrap();
+            let (_, image) = fits::open_image(&file, &hdu, &OpenOptions::default()).unwrap();
             assert_eq!(image.description().shape, shape(&facts), "{name}");
             let whole = conformance::read(&*image, &Section::whole(&shape(&facts)));
             assert!(
@@ -161,7 +161,7 @@ fn axes_are_found_in_any_order() {
 fn beams_of_every_channel_come_from_the_casa_table() {
     for unit in ["arcsec", "deg"] {
         let file = open(fixture(&format!("casa beams {unit}")).file).unwrap();
-        let (_, image) = fits::open_image(&file, "", false).unwrap();
+        let (_, image) = fits::open_image(&file, "", &OpenOptions::default()).unwrap();
         let beams = &image.description().beams;
         assert_eq!(beams.len(), 8);
         for beam in beams {
@@ -183,12 +183,19 @@ fn beams_of_every_channel_come_from_the_casa_table() {
 fn aips_beams_are_read_only_when_asked() {
     let file = open(fixture("aips beam").file).unwrap();
     let beams = |aips| {
-        fits::open_image(&file, "0", aips)
-            .unwrap()
-            .1
-            .description()
-            .beams
-            .clone()
+        fits::open_image(
+            &file,
+            "0",
+            &OpenOptions {
+                aips_beam: aips,
+                ..OpenOptions::default()
+            },
+        )
+        .unwrap()
+        .1
+        .description()
+        .beams
+        .clone()
     };
     assert!(beams(false).is_empty());
     assert!((beams(true)[0].major - 7.2).abs() < 1e-12);
@@ -220,7 +227,7 @@ fn images_are_found_by_number_name_or_as_the_first() {
         [1, 1, 1, 3]
     );
     let refused = |name: &str| {
-        fits::open_image(&file, name, false)
+        fits::open_image(&file, name, &OpenOptions::default())
             .map(|_| ())
             .unwrap_err()
             .to_string()
@@ -234,10 +241,17 @@ fn images_are_found_by_number_name_or_as_the_first() {
 fn a_file_that_ends_too_soon_is_refused_unless_only_padding_is_missing() {
     let file = fixture("bitpix -32").file;
     let data = 3 * 4 * 7 * 4;
-    assert!(fits::open_image(&open(file[..2880 + data].to_vec()).unwrap(), "", false).is_ok());
+    assert!(
+        fits::open_image(
+            &open(file[..2880 + data].to_vec()).unwrap(),
+            "",
+            &OpenOptions::default()
+        )
+        .is_ok()
+    );
     let short = open(file[..2880 + data - 1].to_vec()).unwrap();
     assert_eq!(
-        fits::open_image(&short, "", false)
+        fits::open_image(&short, "", &OpenOptions::default())
             .map(|_| ())
             .unwrap_err()
             .to_string(),

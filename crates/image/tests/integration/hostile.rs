@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chartroom_image::bytes::{Counting, MemorySource};
 use chartroom_image::fits::{self, FitsFile, Header};
-use chartroom_image::{ImageError, ImageSource, Section, never};
+use chartroom_image::{ImageError, OpenOptions, Section, never};
 
 use crate::fits::fixtures;
 
@@ -107,7 +107,7 @@ fn explore(bytes: Vec<u8>) -> Result<(), ImageError> {
     let _ = fits::first_image(&bytes[..], std::path::Path::new("stream"), &never);
     let file = FitsFile::open(Arc::new(MemorySource::new(bytes)))?;
     for image in fits::image_hdus(&file, true)? {
-        let (_, source) = fits::open_image(&file, &image.number.to_string(), true)?;
+        let (_, source) = fits::open_image(&file, &image.number.to_string(), &OpenOptions::default())?;
         let shape = &source.description().shape;
         let last = Section {
             start: shape.iter().map(|n| n - 1).collect(),
@@ -173,7 +173,7 @@ fn header(lines: &[&str]) -> Vec<u8> {
 
 fn refusal(lines: &[&str]) -> String {
     let file = FitsFile::open(Arc::new(MemorySource::new(header(lines))));
-    let opened = file.and_then(|file| fits::open_image(&file, "", false));
+    let opened = file.and_then(|file| fits::open_image(&file, "", &OpenOptions::default()));
     opened.map(|_| ()).unwrap_err().to_string()
 }
 
