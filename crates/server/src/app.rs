@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::{
     browser, carta::CartaService, error::ServerError, folders::DataFolders, link::SocketService, memory,
-    metrics::Metrics, options::Options, server::Server,
+    metrics::Metrics, options::Options, percent, server::Server,
 };
 
 /// Bytes that may wait for one client before those who make them wait.
@@ -146,33 +146,16 @@ fn announce(server: &Server) {
 /// The address of the page with the files that were named at the start.
 fn page(server: &Server, data: &DataFolders) -> String {
     let mut url = server.url().to_owned();
-    if !data.files.is_empty() {
-        url.push(if url.contains('?') { '&' } else { '?' });
-        url.push_str("files=");
-        url.push_str(
-            &data
-                .files
-                .iter()
-                .map(|file| escaped(file))
-                .collect::<Vec<_>>()
-                .join(","),
-        );
+    let escaped = |file: &String| percent::encode(file, |byte| percent::is_unreserved(byte) || byte == b'/');
+    let files: Vec<_> = data.files.iter().map(escaped).collect();
+    let separator = if url.contains('?') { '&' } else { '?' };
+    // The page takes commas in `files` for separators, escaped or not; in `file` they are part of the name.
+    match files.as_slice() {
+        [] => {}
+        [file] => url.extend([&separator.to_string(), "file=", file]),
+        files => url.extend([&separator.to_string(), "files=", &files.join(",")]),
     }
     url
-}
-
-/// `text` as a part of a query.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push('%');
-            escaped.push_str(&crate::auth::hex(&[byte]));
-        }
-    }
-    escaped
 }
 
 /// Ready when nobody connected within `initial`, or the last one has been gone for `exit`; `None` is never.
@@ -205,11 +188,6 @@ mod tests {
     use tokio::{sync::watch, time::Instant};
 
     use super::*;
-
-    #[test]
-    fn names_of_files_are_escaped_in_the_address() {
-        assert_eq!(escaped("set/a b&c,d.fits"), "set/a%20b%26c%2cd.fits");
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_server_that_nobody_uses_stops_after_the_initial_timeout() {

@@ -74,6 +74,7 @@ impl Server {
             metrics: metrics.clone(),
             service,
             max_body_size: options.max_body_size,
+            request_timeout: options.request_timeout,
             max_message_size: options.max_message_size,
             links: links.clone(),
             shutdown: shutdown.clone(),
@@ -81,6 +82,7 @@ impl Server {
         };
         let limits = Limits {
             max_header_size: options.max_header_size,
+            request_timeout: options.request_timeout,
             addresses: AddressLimits::new(options.connections_per_address),
         };
         let router = http::router(Arc::new(site));

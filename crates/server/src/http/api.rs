@@ -93,13 +93,13 @@ async fn preferences(State(site): State<Arc<Site>>) -> Answer {
 }
 
 async fn put_preferences(State(site): State<Arc<Site>>, request: Request) -> Answer {
-    let entries = object_body(request, site.max_body_size).await?;
+    let entries = object_body(&site, request).await?;
     on_store(&site, move |store| store.merge_preferences(entries)).await?;
     Ok(answer::success())
 }
 
 async fn delete_preferences(State(site): State<Arc<Site>>, request: Request) -> Answer {
-    let keys = strings(&object_body(request, site.max_body_size).await?, "keys")?;
+    let keys = strings(&object_body(&site, request).await?, "keys")?;
     on_store(&site, move |store| store.remove_preferences(&keys)).await?;
     Ok(answer::success())
 }
@@ -224,7 +224,7 @@ async fn put_named(
     name_field: &str,
     value_field: &str,
 ) -> Result<Name, Failure> {
-    let mut body = object_body(request, site.max_body_size).await?;
+    let mut body = object_body(site, request).await?;
     let name = name(&body, name_field)?;
     let value = object(&mut body, value_field)?;
     let stored = name.clone();
@@ -233,7 +233,7 @@ async fn put_named(
 }
 
 async fn delete_named(site: &Site, request: Request, collection: Collection, name_field: &str) -> Answer {
-    let name = name(&object_body(request, site.max_body_size).await?, name_field)?;
+    let name = name(&object_body(site, request).await?, name_field)?;
     on_store(site, move |store| store.remove(collection, &name)).await?;
     Ok(answer::success())
 }

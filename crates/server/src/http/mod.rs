@@ -20,7 +20,7 @@ mod policy;
 mod serve;
 mod socket;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -56,6 +56,7 @@ pub(crate) struct Site {
     pub(crate) metrics: Metrics,
     pub(crate) service: Arc<dyn SocketService>,
     pub(crate) max_body_size: usize,
+    pub(crate) request_timeout: Duration,
     pub(crate) max_message_size: usize,
     pub(crate) links: LinkCount,
     pub(crate) shutdown: CancellationToken,

@@ -14,9 +14,7 @@ use super::{
     limits::{AddressLimits, Admission, Slot},
 };
 
-/// How long a client may take for the head of a request, and keep a connection open without one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// The same for connections that are only told to go away.
+/// How long a connection may last that is only told to go away.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after the operating system refused a connection, mostly for want of file descriptors.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
@@ -26,6 +24,8 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 pub(crate) struct Limits {
     /// Largest head of a request, in bytes; at least 8192.
     pub(crate) max_header_size: usize,
+    /// How long a client may take for the head of a request, and keep a connection open without one.
+    pub(crate) request_timeout: Duration,
     /// Connections by address.
     pub(crate) addresses: AddressLimits,
 }
@@ -60,7 +60,7 @@ pub(crate) async fn serve(
                     address,
                     router.clone(),
                     slot,
-                    limits.max_header_size,
+                    limits.clone(),
                     shutdown.clone(),
                 );
                 tasks.spawn(connection);
@@ -79,7 +79,7 @@ async fn connection(
     address: SocketAddr,
     router: Router,
     slot: Slot,
-    max_header_size: usize,
+    limits: Limits,
     shutdown: CancellationToken,
 ) {
     let slot = Arc::new(slot);
@@ -92,8 +92,8 @@ async fn connection(
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(max_header_size)
+            .header_read_timeout(limits.request_timeout)
+            .max_buf_size(limits.max_header_size)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades()
     );

@@ -91,6 +91,8 @@ pub struct Options {
     pub max_header_size: usize,
     /// Largest body of a request, in bytes.
     pub max_body_size: usize,
+    /// How long a client may take for the head or the body of a request.
+    pub request_timeout: Duration,
     /// Largest WebSocket message from a client, in bytes.
     pub max_message_size: usize,
     /// What is logged, as a directive of `tracing_subscriber::EnvFilter`.
@@ -132,6 +134,7 @@ impl Default for Options {
             connections_per_address: None,
             max_header_size: 0,
             max_body_size: 0,
+            request_timeout: Duration::ZERO,
             max_message_size: 0,
             log_level: String::new(),
             log_format: LogFormat::Text,

@@ -386,6 +386,17 @@ pub(super) const TABLE: &[Row] = &[
         ..ROW
     },
     Row {
+        name: "request-timeout",
+        kind: Kind::Value("TIME"),
+        default: Preset::Set("60s"),
+        help: "How long a client may take for the head or the body of a request.",
+        apply: |options, text| {
+            options.request_timeout = values::duration(text)?;
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
         name: "max-message-size",
         kind: Kind::Value("SIZE"),
         default: Preset::Set("64MiB"),

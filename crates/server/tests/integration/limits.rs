@@ -1,6 +1,6 @@
 //! Too much of anything is refused with a clear answer.
 
-use std::{io::Write, num::NonZeroUsize};
+use std::{io::Write, num::NonZeroUsize, time::Duration};
 
 use crate::client::{Answer, start};
 
@@ -89,4 +89,23 @@ fn nonsense_on_the_port_is_answered_with_400_and_harms_nobody() {
         assert_eq!(running.raw(nonsense).status, 400, "{nonsense:?}");
     }
     assert_eq!(running.get("/health").status, 200);
+}
+
+#[test]
+fn a_client_that_dawdles_does_not_keep_its_connection() {
+    let running = start(|options| options.request_timeout = Duration::from_millis(100));
+    let mut head = running.connect();
+    head.write_all(b"GET /health HTTP/1.1\r\nHost: ").unwrap();
+    let mut body = running.connect();
+    let request =
+        "PUT /api/database/preferences?token=secret HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{";
+    body.write_all(request.as_bytes()).unwrap();
+    // Both answers end with the connection; without a limit the reading would time out.
+    let answer = Answer::read(&mut head);
+    assert!(matches!(answer.status, 0 | 408), "{answer:?}");
+    let answer = Answer::read(&mut body);
+    assert_eq!(
+        (answer.status, answer.json()["message"].as_str()),
+        (408, Some("The body took too long."))
+    );
 }

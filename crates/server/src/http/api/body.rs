@@ -1,21 +1,17 @@
 //! Reading the JSON bodies of requests, with a clear answer for everything that is wrong with them.
 
-use std::time::Duration;
-
 use axum::{extract::Request, http::StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
-use crate::http::answer::Failure;
+use crate::http::{Site, answer::Failure};
 use crate::store::Name;
 
-/// How long a client may take for a body.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
 /// The body as a JSON object.
-pub(super) async fn object_body(request: Request, largest: usize) -> Result<Map<String, Value>, Failure> {
+pub(super) async fn object_body(site: &Site, request: Request) -> Result<Map<String, Value>, Failure> {
+    let largest = site.max_body_size;
     let body = Limited::new(request.into_body(), largest);
-    let bytes = match tokio::time::timeout(TIMEOUT, body.collect()).await {
+    let bytes = match tokio::time::timeout(site.request_timeout, body.collect()).await {
         Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let sentence =
