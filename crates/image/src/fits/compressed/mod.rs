@@ -8,12 +8,19 @@
 //! algorithm allows, any tiling, quantised floating-point pixels with both kinds of dithering, null pixels, and
 //! the columns that take what could not be quantised.
 //!
+//! Not read are masks of null pixels (NULL_PIXEL_MASK), which nobody is known to write, and tiles of more than 2^28
+//! pixels (2^26 for HCOMPRESS_1): both are answered with a sentence.
+//!
+//! # Precision
+//! As in astropy and CFITSIO, quantised pixels are restored in double precision and rounded once to the type of the
+//! pixels (ZBITPIX); BSCALE and BZERO are applied in double precision and rounded once to single precision.
+//!
 //! # Why the decoders are our own
-//! The crates that decode these formats read whole files: `fitsrs` knows neither HCOMPRESS_1 nor PLIO_1, and the
-//! decoders of `fitskit` 0.3 (the only pure one with all algorithms) take slices, but trust them: lengths in an
-//! HCOMPRESS_1 stream are allocated and indexed as they are, gzip is unpacked without a limit, smoothing is not there.
-//! A server must survive any file. The decoders here take a stream and the place for exactly the pixels that are
-//! expected, and answer damage with an error.
+//! `fitsrs` knows neither HCOMPRESS_1 nor PLIO_1. `fitskit` 0.3 decodes all algorithms from slices, but trusts them: an
+//! HCOMPRESS_1 header of 25 bytes makes it ask for any amount of memory, which ends the process and cannot be caught,
+//! gzip is unpacked without a limit, and smoothing is missing. A server must survive any file, so the decoders here
+//! take a byte string and the place for exactly the pixels that are expected, answer damage with an error, and
+//! can be interrupted.
 
 mod bits;
 mod codec;
