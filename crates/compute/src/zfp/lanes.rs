@@ -6,6 +6,11 @@
 //! Steps and names follow Lindstrom, "Fixed-Rate Compressed Floating-Point Arrays", IEEE TVCG 20(12), 2014, section 3,
 //! and the algorithm page of the zfp documentation.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "a loop over lanes indexes several arrays, or several places of one"
+)]
+
 /// Number of blocks that are transformed together.
 pub(super) const LANES: usize = 16;
 

@@ -21,8 +21,10 @@
 //!
 //! # How it is done here
 //!
-//! Steps 1 to 3 run on sixteen blocks at once ([`lanes`]), as does the transposition of coefficients to bit planes. The
-//! embedded code of a plane is computed as a whole, without a loop over its bits ([`embedded`]).
+//! Steps 1 to 3 run on sixteen blocks at once (module `lanes`), as does the transposition of coefficients to bit planes.
+//! The embedded code of a plane is computed as a whole, without a loop over its bits (module `embedded`).
+//!
+//! The package `zfp-reference` beside this crate compares bits and speed with the C library.
 //!
 //! # Sources
 //!

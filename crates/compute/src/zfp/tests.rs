@@ -45,7 +45,7 @@ fn image(kind: &str, width: usize, height: usize) -> Vec<f32> {
             "tiny" => with_exponent(random, random % 4),
             "subnormal" => with_exponent(random, 0),
             "threshold" => with_exponent(random, (x / 4 + y / 4) as u32 % 24 + 10 + random % 2),
-            "sparse" if random % 29 == 0 => f32::from_bits(random & 0xbfff_ffff),
+            "sparse" if random.is_multiple_of(29) => f32::from_bits(random & 0xbfff_ffff),
             "sparse" => 0.0,
             _ => panic!("no formula for {kind}"),
         }

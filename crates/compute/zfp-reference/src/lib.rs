@@ -1,4 +1,12 @@
 //! The zfp C library behind the same two functions as `chartroom_compute::zfp`: for comparisons of bits and of speed.
+//!
+//! It needs a C compiler, and fetches zfp's sources as part of a crate (see `build.rs`), so it is no member of the
+//! workspace. In this folder:
+//!
+//! ```text
+//! cargo test --release                       # the same bits on random images
+//! cargo run --release --example zfp_speed    # the speed of both, and their ratio
+//! ```
 
 use std::ffi::{c_int, c_uint, c_void};
 use std::marker::{PhantomData, PhantomPinned};
