@@ -3,8 +3,8 @@
 //! zfp writes bit planes from the most significant down. The first `n` coefficients, those that have been non-zero in an
 //! earlier plane, are written as they are. The rest is run-length coded with group tests: a 1 says that another one-bit
 //! follows, then come the zeros before it and the bit itself; a 0 says that none follows and ends the plane. The last
-//! coefficient needs no bit of its own: a positive test with all others passed by can only mean it (Lindstrom 2014,
-//! section 3.4; zfp documentation, "Algorithm", step 7).
+//! coefficient needs no bit of its own: a positive test with all others passed by can only mean it (zfp
+//! documentation, "Algorithm", step 7).
 //!
 //! Written bit by bit, this is a chain of unpredictable branches. But look at the code of a rest `r` as a whole: after
 //! the first test, each zero of `r` stands for itself, and each one is followed by the next test, which is 1 as long as

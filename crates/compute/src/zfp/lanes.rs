@@ -3,7 +3,7 @@
 //! A [`Batch`] holds the same coefficient of [`LANES`] different blocks side by side (structure of arrays), so that every
 //! step is one loop over lanes without shuffles, which the compiler turns into vector instructions.
 //!
-//! Steps and names follow Lindstrom, "Fixed-Rate Compressed Floating-Point Arrays", IEEE TVCG 20(12), 2014, section 3,
+//! Steps and names follow Lindstrom, "Fixed-Rate Compressed Floating-Point Arrays", IEEE TVCG 20(12), 2014,
 //! and the algorithm page of the zfp documentation.
 
 #![allow(
