@@ -85,11 +85,18 @@ impl Client {
     /// [`ClientError::WebSocket`] if the server does not take it.
     pub async fn connect(url: &str, version: u16) -> Result<Self, ClientError> {
         let url = url.replacen("http", "ws", 1);
-        let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
+        let config = WebSocketConfig::default()
+            .max_message_size(None)
+            .max_frame_size(None);
         let (socket, _) = tokio_tungstenite::connect_async_with_config(url, Some(config), true)
             .await
             .map_err(Box::new)?;
-        Ok(Self { socket, version, requests: 0, kept: VecDeque::new() })
+        Ok(Self {
+            socket,
+            version,
+            requests: 0,
+            kept: VecDeque::new(),
+        })
     }
 
     /// Opens a connection and registers as a new viewer.
@@ -98,7 +105,13 @@ impl Client {
     /// As [`Client::connect`] and [`Client::wait`].
     pub async fn register(url: &str, version: u16) -> Result<Self, ClientError> {
         let mut client = Self::connect(url, version).await?;
-        client.send(messages::RegisterViewer { session_id: 0, client_feature_flags: 5, ..Default::default() }).await?;
+        client
+            .send(messages::RegisterViewer {
+                session_id: 0,
+                client_feature_flags: 5,
+                ..Default::default()
+            })
+            .await?;
         client.wait::<messages::RegisterViewerAck>().await?;
         Ok(client)
     }
@@ -110,8 +123,11 @@ impl Client {
     pub async fn send(&mut self, request: impl Into<Request>) -> Result<u32, ClientError> {
         let request = request.into();
         self.requests += 1;
-        let header =
-            Header { event: request.event() as i32 as u16, version: self.version, request_id: self.requests };
+        let header = Header {
+            event: request.event() as i32 as u16,
+            version: self.version,
+            request_id: self.requests,
+        };
         let bytes = [&header.to_bytes()[..], &request.encode()].concat();
         self.send_raw(Message::Binary(bytes.into())).await?;
         Ok(self.requests)
@@ -189,7 +205,9 @@ impl Client {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.map_err(|_| ClientError::TimedOut(M::EVENT.as_str_name()))?
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .map_err(|_| ClientError::TimedOut(M::EVENT.as_str_name()))?
     }
 
     /// Messages that came while something else was waited for, and forgets them.
@@ -201,7 +219,12 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::wait`]; [`ClientError::Garbled`] with the server's sentence if it refuses.
-    pub async fn open(&mut self, directory: &str, file: &str, file_id: i32) -> Result<messages::OpenFileAck, ClientError> {
+    pub async fn open(
+        &mut self,
+        directory: &str,
+        file: &str,
+        file_id: i32,
+    ) -> Result<messages::OpenFileAck, ClientError> {
         let request = messages::OpenFile {
             directory: directory.into(),
             file: file.into(),
@@ -244,14 +267,26 @@ impl Client {
     pub async fn tiles(&mut self) -> Result<(messages::RasterTileSync, Vec<Tile>), ClientError> {
         let start: messages::RasterTileSync = self.wait().await?;
         if start.end_sync || start.sync_id <= 0 {
-            return Err(ClientError::Garbled(format!("a group cannot start with {start:?}")));
+            return Err(ClientError::Garbled(format!(
+                "a group cannot start with {start:?}"
+            )));
         }
         let mut tiles = Vec::new();
         while tiles.len() < start.tile_count as usize {
             let data: messages::RasterTileData = self.wait().await?;
-            if (data.sync_id, data.file_id, data.channel, data.stokes, data.animation_id)
-                != (start.sync_id, start.file_id, start.channel, start.stokes, start.animation_id)
-            {
+            if (
+                data.sync_id,
+                data.file_id,
+                data.channel,
+                data.stokes,
+                data.animation_id,
+            ) != (
+                start.sync_id,
+                start.file_id,
+                start.channel,
+                start.stokes,
+                start.animation_id,
+            ) {
                 return Err(ClientError::Garbled("a tile of another group".into()));
             }
             for tile in &data.tiles {
@@ -286,24 +321,42 @@ fn decode(data: &messages::RasterTileData, tile: &messages::TileData) -> Result<
         }
         CompressionType::Zfp => {
             let precision = data.compression_quality as u32;
-            zfp::decompress(&tile.image_data, width, height, precision, &mut values).map_err(|e| garbled(&e))?;
-            let runs: Vec<i32> =
-                tile.nan_encodings.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            zfp::decompress(&tile.image_data, width, height, precision, &mut values)
+                .map_err(|e| garbled(&e))?;
+            let runs: Vec<i32> = tile
+                .nan_encodings
+                .chunks_exact(4)
+                .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect();
             nan_runs::decode(&runs, &mut values).map_err(|e| garbled(&e))?;
         }
         CompressionType::Sz => return Err(garbled(&"SZ was not asked for")),
     }
-    Ok(Tile { layer: tile.layer, x: tile.x, y: tile.y, width, height, values })
+    Ok(Tile {
+        layer: tile.layer,
+        x: tile.x,
+        y: tile.y,
+        width,
+        height,
+        values,
+    })
 }
 
 /// Statistics of a message by their kind.
 #[must_use]
 pub fn statistics(message: &messages::RegionStatsData) -> HashMap<messages::StatsType, f64> {
-    message.statistics.iter().map(|value| (value.stats_type(), value.value)).collect()
+    message
+        .statistics
+        .iter()
+        .map(|value| (value.stats_type(), value.value))
+        .collect()
 }
 
 /// The numbers of a profile.
 #[must_use]
 pub fn fp32(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    bytes
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect()
 }
