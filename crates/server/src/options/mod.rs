@@ -1,7 +1,7 @@
 //! What the server was told to do.
 //!
-//! [`table`] holds one row for each option; parsing, help, environment, configuration file and documentation are
-//! all made from it. [`layers`] lays the sources over each other: defaults, then the TOML file, then the
+//! `table` holds one row for each option; parsing, help, environment, configuration file and documentation are
+//! all made from it. `layers` lays the sources over each other: defaults, then the TOML file, then the
 //! environment, then the command line.
 
 mod layers;

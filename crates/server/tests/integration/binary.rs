@@ -165,3 +165,42 @@ fn the_page_of_documentation_is_what_the_table_says() {
         "docs/options.md is out of date; run: cargo run -p chartroom -- --print-options-markdown > docs/options.md"
     );
 }
+
+#[test]
+#[cfg(unix)]
+fn a_server_without_a_place_for_state_starts_and_leaves_it_to_the_browsers() {
+    for home in [None, Some("/dev/null")] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chartroom"));
+        command
+            .current_dir(folder.path())
+            .env_clear()
+            .args(["--no-browser", "--port", "0", "--no-auth"]);
+        command.envs(home.map(|home| ("HOME", home)));
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (line, _rest) = first_line(&mut child);
+        let address = line
+            .trim()
+            .strip_prefix("chartroom listening on http://")
+            .unwrap()
+            .trim_end_matches('/');
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        let request = "GET /config HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        std::io::Write::write_all(&mut client, request.as_bytes()).unwrap();
+        assert!(
+            crate::client::Answer::read(&mut client)
+                .json()
+                .as_object()
+                .unwrap()
+                .is_empty()
+        );
+        end(&mut child, "-TERM");
+        let mut log = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert!(log.contains("--state-dir"), "{log}");
+    }
+}
