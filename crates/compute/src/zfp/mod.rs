@@ -43,7 +43,7 @@ mod lanes;
 #[cfg(test)]
 mod tests;
 
-use crate::simd::dispatch;
+use crate::simd::Kernel;
 
 /// The lowest precision: one bit plane.
 pub const MIN_PRECISION: u32 = 1;
@@ -137,4 +137,30 @@ pub fn decompress(
         precision,
         image: out,
     })
+}
+
+/// Runs a kernel of this module compiled for the best instruction set of this machine.
+///
+/// On x86-64 that is AVX2 even where there is AVX-512: most of the time goes into scalar code between short vector loops,
+/// and the code for wider registers is slower by a fifth.
+#[inline]
+fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = pulp::x86::V3::try_new() {
+        return pulp::Simd::vectorize(avx2, Vectorised(kernel));
+    }
+    crate::simd::dispatch(kernel)
+}
+
+#[cfg(target_arch = "x86_64")]
+struct Vectorised<K>(K);
+
+#[cfg(target_arch = "x86_64")]
+impl<K: Kernel> pulp::WithSimd for Vectorised<K> {
+    type Output = K::Output;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> K::Output {
+        self.0.run()
+    }
 }
