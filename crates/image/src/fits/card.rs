@@ -204,9 +204,10 @@ pub(super) fn number(literal: &str) -> Option<f64> {
 /// FITS is ASCII; files that are not are shown as UTF-8 if they are that, otherwise as Latin-1. Control characters
 /// become blanks.
 fn decode(bytes: &[u8]) -> Box<str> {
+    let plain = bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
     let printable = |c: char| if c.is_control() { ' ' } else { c };
     match std::str::from_utf8(bytes) {
-        Ok(text) if !text.contains(char::is_control) => text.into(),
+        Ok(text) if plain => text.into(),
         Ok(text) => text.chars().map(printable).collect(),
         Err(_) => bytes.iter().map(|&byte| printable(char::from(byte))).collect(),
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::card::{CARD, Card, Value};
 use crate::ImageError;
@@ -14,12 +15,18 @@ pub const BLOCK: usize = 2880;
 /// a file can claim before anything is known of it.
 pub const HEADER_LIMIT: u64 = 32 << 20;
 
-/// A header, with its cards in the order of the file.
+/// A header, with its cards in the order of the file. Clones share the cards: there may be tens of thousands.
 #[derive(Debug, Clone, Default)]
 pub struct Header {
-    cards: Vec<Card>,
-    index: HashMap<Box<str>, usize>,
+    contents: Arc<Contents>,
     hdu: usize,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    cards: Vec<Card>,
+    /// Position of the first card with a value under each keyword.
+    index: HashMap<Box<str>, usize>,
 }
 
 impl Header {
@@ -32,7 +39,8 @@ impl Header {
                 index.entry(card.keyword.clone()).or_insert(position);
             }
         }
-        Self { cards, index, hdu }
+        let contents = Arc::new(Contents { cards, index });
+        Self { contents, hdu }
     }
 
     /// Reads the header at the start of `bytes`.
@@ -99,7 +107,7 @@ impl Header {
     /// All cards, in the order of the file; CONTINUE cards are joined to the string that they continue.
     #[must_use]
     pub fn cards(&self) -> &[Card] {
-        &self.cards
+        &self.contents.cards
     }
 
     /// The number of the HDU in its file, counted from 0.
@@ -111,9 +119,8 @@ impl Header {
     /// The first card with a value that has this keyword.
     #[must_use]
     pub fn get(&self, keyword: &str) -> Option<&Card> {
-        self.index
-            .get(keyword)
-            .and_then(|&position| self.cards.get(position))
+        let Contents { cards, index } = &*self.contents;
+        index.get(keyword).and_then(|&position| cards.get(position))
     }
 
     /// A whole number, also if it is written as `3.0`.
