@@ -46,7 +46,7 @@ impl Actor {
             token: life.child(),
             leave: Arc::new(Semaphore::new(CHANNELS_AHEAD)),
         });
-        if let Some(current) = request.current_range.as_ref().map(range) {
+        if let Some(current) = request.current_range.as_ref().copied().map(range) {
             map.channels.retain(|(channel, token)| {
                 let stays = current.contains(&(*channel as i32)) && !token.is_cancelled();
                 if !stays {
@@ -55,9 +55,10 @@ impl Actor {
                 stays
             });
         }
-        let (Some(wish), Some(channels)) =
-            (&request.required_tiles, request.channel_range.as_ref().map(range))
-        else {
+        let (Some(wish), Some(channels)) = (
+            &request.required_tiles,
+            request.channel_range.as_ref().copied().map(range),
+        ) else {
             return Ok(());
         };
         let wish = TileWish::new(wish, shape)?;
@@ -99,7 +100,7 @@ impl Actor {
     /// The client has received a channel: another may go.
     pub(crate) fn on_channel_map_flow_control(
         &mut self,
-        request: &messages::ChannelMapFlowControl,
+        request: messages::ChannelMapFlowControl,
     ) -> Result<(), ViewerError> {
         // The client says so of every group, in ordinary viewing and for files that it closed meanwhile as well.
         let map = self
@@ -121,6 +122,6 @@ impl Actor {
     }
 }
 
-fn range(bounds: &messages::IntBounds) -> RangeInclusive<i32> {
+fn range(bounds: messages::IntBounds) -> RangeInclusive<i32> {
     bounds.min..=bounds.max
 }

@@ -12,13 +12,11 @@ use crate::image::{Image, Plane, Polarisation};
 use crate::planes::Planes;
 use crate::session::{Subject, Topic};
 use crate::tiles::TileWish;
-use crate::viewer::Opened;
 
 /// An open file.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     pub(crate) id: i32,
-    pub(crate) opened: Arc<Opened>,
     pub(crate) planes: Planes,
     /// Cancelled when the file is closed; every other token of the file descends from it.
     pub(crate) life: CancelToken,
@@ -87,19 +85,15 @@ impl View {
 }
 
 impl OpenFile {
-    pub(crate) fn new(id: i32, opened: Arc<Opened>, life: CancelToken) -> Self {
+    pub(crate) fn new(id: i32, image: Arc<Image>, life: CancelToken) -> Self {
         let plane = Plane {
             channel: 0,
             polarisation: Polarisation::Stored(0),
         };
-        let planes = Planes {
-            image: Arc::clone(&opened.image),
-            cache: Arc::clone(&opened.cache),
-        };
+        let planes = Planes { image };
         let view = View::new(plane, &life);
         Self {
             id,
-            opened,
             planes,
             life,
             view,

@@ -147,7 +147,7 @@ impl Actor {
                 Ok(summary) => {
                     context
                         .send_newest(subject, &token, &message(Some(&summary), 1.0))
-                        .await
+                        .await;
                 }
                 Err(error) => context.complain(Some(file_id), "histogram", &error).await,
             }

@@ -1,13 +1,16 @@
 //! An image as a session sees it: planes of a channel and a polarisation, stored or computed.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chartroom_compute::polarisation::{Computed, Stokes};
-use chartroom_image::{ImageDescription, ImageSource, Interrupt, Section, Shape4};
+use chartroom_image::fits::ImageHdu;
+use chartroom_image::{ImageDescription, ImageSource, Interrupt, OpenImage, Section, Shape4};
 
 use crate::ViewerError;
+use crate::cache::Cache;
+use crate::planes::Key;
 
 /// The numbers by which the ICD names computed polarisations, after its `PolarizationType`.
 const COMPUTED: [(i32, &str, Computed); 5] = [
@@ -77,20 +80,32 @@ impl Window {
 /// An open image, shared by all sessions that look at it.
 #[derive(Debug)]
 pub(crate) struct Image {
-    /// A number that no other image of this process ever has, for caches.
+    /// A number that no other image of this process ever has, for the cache.
     pub(crate) id: u64,
-    pub(crate) path: PathBuf,
-    source: std::sync::Arc<dyn ImageSource>,
+    /// What a client is told of it.
+    pub(crate) hdu: ImageHdu,
+    pub(crate) cache: Arc<Cache<Key>>,
+    source: Arc<dyn ImageSource>,
     shape: Shape4,
 }
 
+impl Drop for Image {
+    fn drop(&mut self) {
+        // Nobody can ask for this image any more, not even if the file is opened again.
+        let id = self.id;
+        self.cache.forget(|key| key.image == id);
+    }
+}
+
 impl Image {
-    pub(crate) fn new(path: PathBuf, source: std::sync::Arc<dyn ImageSource>) -> Self {
+    pub(crate) fn new(opened: OpenImage, cache: Arc<Cache<Key>>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        let OpenImage { hdu, source } = opened;
         let shape = source.description().shape4();
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            path,
+            hdu,
+            cache,
             source,
             shape,
         }
@@ -107,14 +122,6 @@ impl Image {
     /// Number of pixels of a plane.
     pub(crate) fn plane_pixels(&self) -> u64 {
         self.shape.width * self.shape.height
-    }
-
-    /// All of a plane.
-    pub(crate) fn whole(&self) -> Window {
-        Window {
-            x: 0..self.shape.width,
-            y: 0..self.shape.height,
-        }
     }
 
     /// The plane with these numbers of the ICD.

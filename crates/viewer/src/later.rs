@@ -12,14 +12,12 @@ impl Actor {
         let sentence = |feature| later(feature).to_string();
         let context = &self.context;
         macro_rules! refuse {
-            ($message:ident, $feature:literal $(, $field:ident: $value:expr)*) => {
-                context.reply(request_id, &messages::$message {
-                    success: false,
-                    message: sentence($feature),
-                    $($field: $value,)*
-                    ..Default::default()
-                })
-            };
+            ($message:ident, $feature:literal $(, $field:ident: $value:expr)*) => {{
+                let mut reply = messages::$message::default();
+                reply.message = sentence($feature);
+                $(reply.$field = $value;)*
+                context.reply(request_id, &reply);
+            }};
         }
         match request {
             Request::SetRegion(m) => refuse!(SetRegionAck, "Drawing regions", region_id: m.region_id),

@@ -8,8 +8,8 @@ use chartroom_sched::Class;
 use crate::ViewerError;
 use crate::file::OpenFile;
 use crate::file_info::{beams, extended, file_info};
+use crate::image::Image;
 use crate::session::{Actor, Event, Incoming, OpeningFile};
-use crate::viewer::Opened;
 
 /// A file that was opened, or could not be.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Opening {
 /// Everything that the acknowledgement says, made where it may take time.
 #[derive(Debug)]
 struct Ready {
-    opened: Arc<Opened>,
+    image: Arc<Image>,
     info: messages::FileInfo,
     extended: messages::FileInfoExtended,
 }
@@ -65,11 +65,11 @@ impl Actor {
                 .run(move |token| {
                     let path = viewer.options.folders.file(&request.directory, &request.file)?;
                     let aips = request.support_aips_beam;
-                    let opened = viewer.open(&path, &request.hdu, aips, &|| token.is_cancelled())?;
+                    let image = viewer.open(&path, &request.hdu, aips, &|| token.is_cancelled())?;
                     let info = file_info(&path, &request.file)?;
-                    let extended = extended(&opened.hdu, &request.file);
+                    let extended = extended(&image.hdu, &request.file);
                     Ok(Ready {
-                        opened,
+                        image,
                         info,
                         extended,
                     })
@@ -114,7 +114,7 @@ impl Actor {
             return;
         };
         let Ready {
-            opened,
+            image,
             info,
             extended,
         } = ready;
@@ -125,10 +125,10 @@ impl Actor {
             file_info: Some(info),
             file_info_extended: Some(extended),
             file_feature_flags: messages::FileFeatureFlags::FileFeatureNone as u32,
-            beam_table: beams(opened.image.description()),
+            beam_table: beams(image.description()),
         };
         self.context.reply(request_id, &ack);
-        self.files.insert(file_id, OpenFile::new(file_id, opened, token));
+        self.files.insert(file_id, OpenFile::new(file_id, image, token));
         self.start_view(file_id);
         self.replay(waiting).await;
     }
@@ -153,7 +153,7 @@ impl Actor {
         );
     }
 
-    pub(crate) fn on_close_file(&mut self, request: &messages::CloseFile) -> Result<(), ViewerError> {
+    pub(crate) fn on_close_file(&mut self, request: messages::CloseFile) -> Result<(), ViewerError> {
         if request.file_id >= 0 {
             self.close(request.file_id);
             return Ok(());

@@ -15,7 +15,7 @@ use chartroom_compute::statistics::{Extent, Statistics};
 use chartroom_sched::CancelToken;
 
 use crate::ViewerError;
-use crate::cache::{Cache, Held};
+use crate::cache::Held;
 use crate::image::{Image, Plane, Window};
 use crate::work::Work;
 
@@ -214,7 +214,6 @@ pub(crate) fn with_scratch<T>(pixels: usize, work: impl FnOnce(&mut [f32]) -> T)
 #[derive(Debug, Clone)]
 pub(crate) struct Planes {
     pub(crate) image: Arc<Image>,
-    pub(crate) cache: Arc<Cache<Key>>,
 }
 
 impl Planes {
@@ -228,22 +227,17 @@ impl Planes {
     /// Whether planes of this image are kept whole.
     fn is_small(&self) -> bool {
         let bytes = self.image.plane_pixels().saturating_mul(4);
-        bytes <= SMALL_PLANE_BYTES.min(self.cache.limit() as u64 / 4)
+        bytes <= SMALL_PLANE_BYTES.min(self.image.cache.limit() as u64 / 4)
     }
 
     /// The pixels of a plane, if they are in memory.
     pub(crate) fn pixels_at_hand(&self, plane: Plane) -> Option<Arc<Pixels>> {
-        self.cache.get(&self.key(Part::Pixels(plane)))
-    }
-
-    /// The overview of a plane, if it is in memory.
-    pub(crate) fn overview_at_hand(&self, plane: Plane) -> Option<Arc<Overview>> {
-        self.cache.get(&self.key(Part::Overview(plane)))
+        self.image.cache.get(&self.key(Part::Pixels(plane)))
     }
 
     /// The statistics and histogram of a plane, if they are in memory.
     pub(crate) fn summary_at_hand(&self, plane: Plane, binning: Binning) -> Option<Arc<Summary>> {
-        self.cache.get(&self.key(Part::Summary(plane, binning)))
+        self.image.cache.get(&self.key(Part::Summary(plane, binning)))
     }
 
     /// The rows of `image` in bands of about `pixels`, each beginning at a multiple of [`BASE_MIP`].
@@ -280,7 +274,10 @@ impl Planes {
                 bands,
             })
         };
-        self.cache.get_or_make(self.key(Part::Pixels(plane)), make).await
+        self.image
+            .cache
+            .get_or_make(self.key(Part::Pixels(plane)), make)
+            .await
     }
 
     /// Lets `kernel` pass over rows `y` of a plane in pieces of whole rows that stay in a core's cache.
@@ -353,7 +350,8 @@ impl Planes {
             }
             Ok(Overview { sums })
         };
-        self.cache
+        self.image
+            .cache
             .get_or_make(self.key(Part::Overview(plane)), make)
             .await
     }
@@ -397,7 +395,8 @@ impl Planes {
             }
             Ok(whole)
         };
-        self.cache
+        self.image
+            .cache
             .get_or_make(self.key(Part::Summary(plane, binning)), make)
             .await
     }
@@ -502,7 +501,8 @@ impl Planes {
             }
             Ok(whole)
         };
-        self.cache
+        self.image
+            .cache
             .get_or_make(self.key(Part::Cube(polarisation, binning)), make)
             .await
     }
@@ -539,7 +539,8 @@ impl Planes {
         };
         Ok((
             first,
-            self.cache
+            self.image
+                .cache
                 .get_or_make(self.key(Part::Columns(plane, first)), make)
                 .await?,
         ))

@@ -62,7 +62,7 @@ pub struct ViewerSession {
 }
 
 impl ViewerSession {
-    pub(crate) fn start(viewer: Viewer, id: SessionId) -> Self {
+    pub(crate) fn start(viewer: &Viewer, id: SessionId) -> Self {
         let options = &viewer.0.options;
         let (mailbox, requests) = Mailbox::new(options.mailbox_bytes);
         let outbox = Outbox::new(options.outbox_bytes);
@@ -273,11 +273,11 @@ impl Actor {
             Request::StopFileList(_) => self.on_stop_file_list(),
             Request::FileInfoRequest(m) => self.on_file_info(request_id, m),
             Request::OpenFile(m) => self.on_open_file(request_id, m),
-            Request::CloseFile(m) => self.on_close_file(&m),
-            Request::AddRequiredTiles(m) => self.on_add_required_tiles(m),
+            Request::CloseFile(m) => self.on_close_file(m),
+            Request::AddRequiredTiles(m) => self.want_tiles(&m),
             Request::RemoveRequiredTiles(m) => self.on_remove_required_tiles(&m),
             Request::SetImageChannels(m) => self.on_set_image_channels(m),
-            Request::ChannelMapFlowControl(m) => self.on_channel_map_flow_control(&m),
+            Request::ChannelMapFlowControl(m) => self.on_channel_map_flow_control(m),
             Request::SetCursor(m) => self.on_set_cursor(m),
             Request::SetSpatialRequirements(m) => self.on_set_spatial_requirements(m),
             Request::SetSpectralRequirements(m) => self.on_set_spectral_requirements(m),

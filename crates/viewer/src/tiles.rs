@@ -127,14 +127,7 @@ pub(crate) struct Group {
 }
 
 impl Actor {
-    pub(crate) fn on_add_required_tiles(
-        &mut self,
-        wish: messages::AddRequiredTiles,
-    ) -> Result<(), ViewerError> {
-        self.want_tiles(&wish)
-    }
-
-    /// Sends the tiles of the plane that is looked at. While an animation runs, the wish is for its later frames.
+    /// ADD_REQUIRED_TILES: sends tiles of the plane that is looked at. While an animation runs, the wish is for its later frames.
     pub(crate) fn want_tiles(&mut self, wish: &messages::AddRequiredTiles) -> Result<(), ViewerError> {
         let animated = self
             .animation

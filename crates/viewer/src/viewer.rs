@@ -7,7 +7,6 @@ use std::time::SystemTime;
 
 use chartroom_icd::Outgoing;
 use chartroom_image::OpenOptions;
-use chartroom_image::fits::ImageHdu;
 use chartroom_sched::Scheduler;
 use chartroom_session::{SessionId, Weigh};
 
@@ -48,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) options: ViewerOptions,
     pub(crate) scheduler: Scheduler,
     pub(crate) cache: Arc<Cache<Key>>,
-    images: Mutex<HashMap<FileKey, Weak<Opened>>>,
+    images: Mutex<HashMap<FileKey, Weak<Image>>>,
 }
 
 /// A file as it was when it was opened; a file that changed is another one.
@@ -59,22 +58,6 @@ struct FileKey {
     aips_beam: bool,
     size: u64,
     modified: Option<SystemTime>,
-}
-
-/// An open image with what a client is told of it.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) image: Arc<Image>,
-    pub(crate) hdu: ImageHdu,
-    pub(crate) cache: Arc<Cache<Key>>,
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        // Nobody can ask for this image any more, not even if the file is opened again.
-        let id = self.image.id;
-        self.cache.forget(|key| key.image == id);
-    }
 }
 
 impl Viewer {
@@ -93,7 +76,7 @@ impl Viewer {
     /// Starts a session. Must be called on a tokio runtime.
     #[must_use]
     pub fn start_session(&self, id: SessionId) -> ViewerSession {
-        ViewerSession::start(self.clone(), id)
+        ViewerSession::start(self, id)
     }
 
     /// How sessions behave.
@@ -111,7 +94,7 @@ impl Shared {
         hdu: &str,
         aips_beam: bool,
         interrupt: chartroom_image::Interrupt<'_>,
-    ) -> Result<Arc<Opened>, ViewerError> {
+    ) -> Result<Arc<Image>, ViewerError> {
         let metadata = std::fs::metadata(path).map_err(|_| ViewerError::Missing {
             path: path.to_owned(),
         })?;
@@ -128,23 +111,19 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&key)
             .and_then(Weak::upgrade);
-        if let Some(opened) = known {
-            return Ok(opened);
+        if let Some(image) = known {
+            return Ok(image);
         }
         let options = OpenOptions {
             aips_beam,
             ..self.options.open.clone()
         };
         let opened = chartroom_image::open(path, hdu, &options, interrupt)?;
-        let opened = Arc::new(Opened {
-            image: Arc::new(Image::new(path.to_owned(), opened.source)),
-            hdu: opened.hdu,
-            cache: Arc::clone(&self.cache),
-        });
+        let image = Arc::new(Image::new(opened, Arc::clone(&self.cache)));
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
         images.retain(|_, image| image.strong_count() > 0);
-        images.insert(key, Arc::downgrade(&opened));
-        Ok(opened)
+        images.insert(key, Arc::downgrade(&image));
+        Ok(image)
     }
 }
 

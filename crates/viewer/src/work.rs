@@ -14,15 +14,6 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// The same for another reason.
-    pub(crate) fn with(&self, class: Class, token: &CancelToken) -> Self {
-        Self {
-            class,
-            token: token.clone(),
-            ..self.clone()
-        }
-    }
-
     /// Runs one piece of work.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
