@@ -22,7 +22,8 @@ fn main() -> Result<(), ImageError> {
     let shape = &image.hdu.description.shape;
     let part = |name: &str, wanted: &[(u64, u64)]| -> Result<(), ImageError> {
         let (mut first, mut count) = (vec![0; shape.len()], vec![1; shape.len()]);
-        for (((first, count), &(from, n)), &length) in first.iter_mut().zip(&mut count).zip(wanted).zip(shape) {
+        for (((first, count), &(from, n)), &length) in first.iter_mut().zip(&mut count).zip(wanted).zip(shape)
+        {
             *first = from.min(length - 1);
             *count = n.min(length - *first);
         }
@@ -35,7 +36,10 @@ fn main() -> Result<(), ImageError> {
             best = best.min(start.elapsed());
         }
         let stored = out.len() * image.hdu.description.pixel_type.bytes();
-        println!("{name}: {best:?}, {:.2} GB/s of stored pixels", stored as f64 / best.as_secs_f64() / 1e9);
+        println!(
+            "{name}: {best:?}, {:.2} GB/s of stored pixels",
+            stored as f64 / best.as_secs_f64() / 1e9
+        );
         Ok(())
     };
     const ALL: (u64, u64) = (0, u64::MAX);
