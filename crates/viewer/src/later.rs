@@ -38,7 +38,7 @@ impl Actor {
             Request::CatalogListRequest(_) => refuse!(CatalogListResponse, "Listing catalogues"),
             Request::CatalogFileInfoRequest(_) => refuse!(CatalogFileInfoResponse, "Reading catalogues"),
             Request::OpenCatalogFile(m) => {
-                refuse!(OpenCatalogFileAck, "Opening catalogues", file_id: m.file_id)
+                refuse!(OpenCatalogFileAck, "Opening catalogues", file_id: m.file_id);
             }
             Request::MomentRequest(_) => refuse!(MomentResponse, "Making moment images"),
             Request::SaveFile(m) => refuse!(SaveFileAck, "Saving images", file_id: m.file_id),
