@@ -210,6 +210,38 @@ impl Client {
             .map_err(|_| ClientError::TimedOut(M::EVENT.as_str_name()))?
     }
 
+    /// All messages up to the first one that `is_last`, in the order in which they came; kept ones first.
+    ///
+    /// # Errors
+    /// [`ClientError::TimedOut`] after a minute, or as [`Client::next`].
+    pub async fn until(
+        &mut self,
+        mut is_last: impl FnMut(&Frame) -> bool,
+    ) -> Result<Vec<Frame>, ClientError> {
+        let mut frames = Vec::new();
+        let waiting = async {
+            loop {
+                let Incoming::Message(frame) = self.next().await? else {
+                    continue;
+                };
+                let last = is_last(&frame);
+                frames.push(frame);
+                if last {
+                    return Ok::<_, ClientError>(());
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .map_err(|_| ClientError::TimedOut("The last of several messages"))??;
+        Ok(frames)
+    }
+
+    /// From now on the headers of requests name this version.
+    pub fn speak(&mut self, version: u16) {
+        self.version = version;
+    }
+
     /// Messages that came while something else was waited for, and forgets them.
     pub fn take_kept(&mut self) -> Vec<Frame> {
         self.kept.drain(..).collect()

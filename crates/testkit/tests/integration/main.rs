@@ -1,0 +1,7 @@
+//! The whole server as CARTA clients meet it: real files, a real WebSocket, real messages.
+
+// Clippy knows only test functions, not what they call.
+#![allow(clippy::unwrap_used)]
+
+mod protocol;
+mod values;

@@ -1,0 +1,1 @@
+//! Values that clients get, against independent computations.
