@@ -2,7 +2,7 @@
 
 use std::{env, io::Write, sync::Arc, time::Duration};
 
-use chartroom_image::{OpenOptions, SpillSpace};
+use chartroom_image::{BlockCache, OpenOptions, SpillSpace};
 use chartroom_sched::{Scheduler, SchedulerOptions};
 use chartroom_session::{Ids, Registry};
 use chartroom_viewer::{Folders, Viewer, ViewerOptions};
@@ -77,18 +77,21 @@ fn service(options: &Options, data: &DataFolders) -> Result<Arc<dyn SocketServic
     let scheduler =
         Scheduler::new(scheduler_options(options)).map_err(|source| ServerError::Viewer(Box::new(source)))?;
     let memory = options.memory_limit.unwrap_or_else(|| memory::of_machine() / 2);
+    let bytes = |share: u64| usize::try_from(share).unwrap_or(usize::MAX);
     let spill = SpillSpace::new(env::temp_dir(), memory.saturating_mul(2));
+    let tiles = BlockCache::new(bytes(memory / 8));
     let viewer = Viewer::new(
         ViewerOptions {
             folders,
             read_only: options.read_only,
             scripting: options.scripting,
-            cache_bytes: usize::try_from(memory / 2).unwrap_or(usize::MAX),
+            cache_bytes: bytes(memory / 2),
             outbox_bytes: OUTBOX_BYTES,
             mailbox_bytes: MAILBOX_BYTES,
             platform: platform(options),
             open: OpenOptions {
                 spill: Some(Arc::new(spill)),
+                cache: Some(Arc::new(tiles)),
                 ..OpenOptions::default()
             },
         },
