@@ -38,17 +38,18 @@ describe('carta-frontend 6.0.0', { timeout: 600_000 }, () => {
     assert.equal(await server?.stop(), 0, 'the server stops by itself when it is asked to');
   });
 
-  afterEach(async () => {
-    await viewer?.close();
-    viewer = undefined;
-  });
-
-  /** Opens a tab and gives a function that ends the test: a picture, and no error on the page. */
+  /** Opens a tab; it is closed after the test, with a picture of its last state. */
   const open = async (query) => {
     viewer = await Viewer.open(browser, server.address, query);
-    return viewer;
   };
-  const noErrors = () => assert.deepEqual(viewer.errors, []);
+
+  afterEach(async (context) => {
+    const name = context.name.replaceAll(/[^a-z0-9.]+/gi, '-');
+    await viewer?.picture(name);
+    await viewer?.close();
+    assert.deepEqual(viewer?.errors, [], 'the page prints no error');
+    viewer = undefined;
+  });
 
   test('the file browser opens by itself and a double click opens the file', async () => {
     await open();
@@ -57,11 +58,9 @@ describe('carta-frontend 6.0.0', { timeout: 600_000 }, () => {
     for (const name of ['disk-iquv.fits', 'more']) await dialog.getByText(name, { exact: true }).waitFor();
     await dialog.getByText('disk.fits', { exact: true }).click();
     await viewer.part('file-info').getByText(/640, 512, 64/).first().waitFor();
-    await viewer.picture('1-file-browser');
+    await viewer.picture('file-browser');
     await dialog.getByText('disk.fits', { exact: true }).dblclick();
     await viewer.drawn('disk.fits');
-    await viewer.picture('2-opened');
-    noErrors();
   });
 
   test('a folder opens in the file browser and leads back', async () => {
@@ -70,32 +69,30 @@ describe('carta-frontend 6.0.0', { timeout: 600_000 }, () => {
     await dialog.getByText('more', { exact: true }).dblclick();
     await dialog.getByText('continuum.fits', { exact: true }).dblclick();
     await viewer.drawn('continuum.fits');
-    noErrors();
   });
 
   test('the image of the address is drawn as the formula says, and changes with the channel', async () => {
     await open({ file: 'disk.fits' });
-    await viewer.drawn('disk.fits');
-    const first = await viewer.fingerprint();
+    const first = await viewer.drawn('disk.fits');
 
     await viewer.part('animator-0-header-title').click();
     await viewer.part('animator-next-button').click();
     await viewer.channel(1);
-    const second = await viewer.redrawn(first);
+    await viewer.changed(first);
+    const second = await viewer.settled();
 
     await viewer.part('animator-previous-button').click();
     await viewer.channel(0);
-    assert.equal(await viewer.redrawn(second), first, 'the picture comes back with the channel');
+    await viewer.changed(second);
+    assert.equal(await viewer.settled(), first, 'the picture comes back with the channel');
 
     await viewer.page.evaluate(() => window.app.activeFrame.setChannels(31, 0, true));
     await viewer.channel(31);
-    await viewer.redrawn(first);
+    await viewer.settled();
     const brightness = async (x, y) => (await viewer.colour(x, y)).reduce((a, b) => a + b);
     const centre = await brightness(320, 256);
     const beside = await brightness(120, 450);
     assert.ok(centre > 2 * beside, `the disk is brighter (${centre}) than the sky (${beside})`);
-    await viewer.picture('3-channel-31');
-    noErrors();
   });
 
   test('the cursor shows the value and the profiles along x and y', async () => {
@@ -113,11 +110,9 @@ describe('carta-frontend 6.0.0', { timeout: 600_000 }, () => {
     );
     allClose(await viewer.spatialProfile('x', x, y, cube.WIDTH), cube.row(y, 0), 'x profile');
     allClose(await viewer.spatialProfile('y', x, y, cube.HEIGHT), cube.column(x, 0), 'y profile');
-    await viewer.picture('4-cursor');
 
     const masked = await viewer.hover(10, 10);
     assert.ok(Number.isNaN(masked.value), `a masked pixel has no value: ${masked.text}`);
-    noErrors();
   });
 
   test('the spectral profile of the cursor has the value of every channel', async () => {
@@ -131,8 +126,6 @@ describe('carta-frontend 6.0.0', { timeout: 600_000 }, () => {
       const expected = cube.spectrum(x, y);
       allClose(await viewer.spectralProfile(expected[0]), expected, 'z profile');
     }
-    await viewer.picture('5-spectral-profile');
-    noErrors();
   });
 
   test('the histogram counts every pixel that is not masked', async () => {
@@ -155,8 +148,6 @@ describe('carta-frontend 6.0.0', { timeout: 600_000 }, () => {
     await viewer.page.locator('#HistogramWidgetButton').click();
     await viewer.part('histogram-0-plot').waitFor();
     await viewer.until(() => window.app.regionHistograms.get(0)?.get(-1)?.size > 0, undefined, 'the widget has data');
-    await viewer.picture('6-histogram');
-    noErrors();
   });
 
   test('the statistics are those of the plane', async () => {
@@ -168,11 +159,9 @@ describe('carta-frontend 6.0.0', { timeout: 600_000 }, () => {
     const shown = await rows.evaluateAll((rows) =>
       Object.fromEntries(rows.map((row) => [row.cells[0].innerText, Number.parseFloat(row.cells[1].innerText)])),
     );
-    await viewer.picture('7-statistics');
     const expected = cube.statistics(0);
     assert.deepEqual(Object.keys(shown).sort(), Object.keys(expected).sort());
     Object.entries(expected).forEach(([name, value]) => close(shown[name], value, TOLERANCE, name));
-    noErrors();
   });
 
   test('an animation plays through the channels and stops', async () => {
@@ -182,8 +171,8 @@ describe('carta-frontend 6.0.0', { timeout: 600_000 }, () => {
     const first = await viewer.fingerprint();
     await viewer.part('animator-play-stop-button').click();
     await viewer.until(() => window.app.activeFrame.channel >= 5, undefined, 'the animation reaches channel 5');
-    await viewer.redrawn(first);
-    await viewer.picture('8-animation');
+    await viewer.changed(first);
+    await viewer.picture('animation');
     await viewer.part('animator-play-stop-button').click();
     const stopped = await viewer.until(() => {
       const { channel, requiredChannel } = window.app.activeFrame;
@@ -192,37 +181,32 @@ describe('carta-frontend 6.0.0', { timeout: 600_000 }, () => {
     });
     const cursor = await viewer.hover(PIXEL.x, PIXEL.y);
     close(cursor.value, cube.value(PIXEL.x, PIXEL.y, stopped), 1e-5, `value in channel ${stopped}`);
-    noErrors();
   });
 
   test('zooming in brings tiles of full resolution', async () => {
     await open({ file: 'disk.fits' });
-    await viewer.drawn('disk.fits');
-    const before = await viewer.fingerprint();
+    const before = await viewer.drawn('disk.fits');
     for (let i = 0; i < 3; i++) await viewer.part('zoom-in-button').click();
     await viewer.drawn('disk.fits');
     await viewer.until(() => window.app.activeFrame.requiredFrameView.mip === 1, undefined, 'full resolution is shown');
-    await viewer.redrawn(before);
-    noErrors();
+    await viewer.changed(before);
   });
 
   test('a polarised cube shows its Stokes parameters and the computed polarisation', async () => {
     await open({ file: 'disk-iquv.fits' });
-    await viewer.drawn('disk-iquv.fits');
+    const first = await viewer.drawn('disk-iquv.fits');
     const stokes = await viewer.page.evaluate(() => window.app.activeFrame.stokesOptions?.map(({ label }) => label));
     assert.ok(stokes.length >= 4, `Stokes ${stokes}`);
-    const first = await viewer.fingerprint();
     await viewer.page.evaluate(() => window.app.activeFrame.setChannels(7, 1, true));
     await viewer.channel(7);
-    const stokesQ = await viewer.redrawn(first);
+    await viewer.changed(first);
+    const stokesQ = await viewer.settled();
     await viewer.page.evaluate(() => window.app.activeFrame.setChannels(7, 14, true));
     await viewer.until(
       () => window.app.activeFrame.stokes === 14 && window.app.tileService.remainingTiles === 0,
       undefined,
       'the linear polarisation is shown',
     );
-    await viewer.redrawn(stokesQ);
-    await viewer.picture('9-linear-polarisation');
-    noErrors();
+    await viewer.changed(stokesQ);
   });
 });

@@ -5,6 +5,9 @@ import { chromium } from 'playwright-core';
 
 const ARTEFACTS = new URL('../artefacts/', import.meta.url);
 
+/** How long anything may take, in milliseconds: the page renders in software, perhaps on a busy machine. */
+const PATIENCE = 30_000;
+
 /** Software rendering of WebGL, and no calls of the browser's own to the outside. */
 const ARGUMENTS = [
   '--no-sandbox',
@@ -32,7 +35,7 @@ export class Viewer {
 
   constructor(page) {
     this.page = page;
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(PATIENCE);
     page.on('pageerror', (error) => this.errors.push(`uncaught: ${error.stack ?? error.message}`));
     page.on('console', (message) => {
       if (message.type() !== 'error') return;
@@ -74,15 +77,37 @@ export class Viewer {
     }
   }
 
-  /** Waits until the image is drawn: all wanted tiles are there and the canvas holds more than one colour. */
+  /** Waits until an image is drawn: the canvas holds more than a few colours and comes to rest. Gives its fingerprint. */
   async drawn(name) {
-    await this.part('image-view-header-title').getByText(name).waitFor();
-    await this.until(() => {
-      const canvas = document.querySelector('#raster-canvas');
-      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-      const pixels = new Set(new Uint32Array(data.buffer));
-      return window.app.tileService.remainingTiles === 0 && pixels.size > 10;
-    }, undefined, `${name} is drawn`);
+    await this.until(
+      (name) => {
+        const canvas = document.querySelector('#raster-canvas');
+        if (!canvas || window.app?.activeFrame?.frameInfo.fileInfo.name !== name) return false;
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        return new Set(new Uint32Array(data.buffer)).size > 10;
+      },
+      name,
+      `${name} is drawn`,
+    );
+    return this.settled();
+  }
+
+  /** Waits until no tile is missing and the picture has not changed for half a second, and gives its fingerprint. */
+  async settled() {
+    let last;
+    for (let since = Date.now(), deadline = since + PATIENCE; Date.now() < deadline; ) {
+      const now = await this.fingerprint();
+      if (now !== last || !(await this.complete())) since = Date.now();
+      if (Date.now() - since > 500) return now;
+      last = now;
+      await this.page.waitForTimeout(50);
+    }
+    throw new Error('never happened: the picture comes to rest');
+  }
+
+  /** Whether every tile that the view needs is there. */
+  complete() {
+    return this.page.evaluate(() => window.app.tileService.remainingTiles === 0);
   }
 
   /** Waits until the page shows a channel as received, tiles included. */
@@ -103,14 +128,11 @@ export class Viewer {
     });
   }
 
-  /** Waits until the picture differs from an earlier fingerprint, for one frame more, and gives the new one. */
-  async redrawn(earlier) {
-    const deadline = Date.now() + 20_000;
-    for (let last = earlier; Date.now() < deadline; ) {
-      const now = await this.fingerprint();
-      if (now !== earlier && now === last) return now;
-      last = now;
-      await this.page.evaluate(() => new Promise(requestAnimationFrame));
+  /** Waits until the picture differs from an earlier fingerprint. */
+  async changed(earlier) {
+    for (const deadline = Date.now() + PATIENCE; Date.now() < deadline; ) {
+      if ((await this.fingerprint()) !== earlier) return;
+      await this.page.waitForTimeout(50);
     }
     throw new Error('never happened: the picture changes');
   }
@@ -164,9 +186,9 @@ export class Viewer {
       [x, y],
       `the value at (${x}, ${y}) comes`,
     );
-    const text = (await this.part('viewer-cursor-info-bar').innerText()).replaceAll('\u00a0', ' ');
+    const text = (await this.page.locator('.cursor-overlay-div').innerText()).replaceAll('\u00a0', ' ');
     const pixel = /Image: \((-?\d+), (-?\d+)\)/.exec(text);
-    const value = /Value: (\S+)/.exec(text) ?? /(NaN)/.exec(text);
+    const value = /Value:\s+(\S+)/.exec(text) ?? /(NaN)/.exec(text);
     return { text, x: Number(pixel?.[1]), y: Number(pixel?.[2]), value: Number(value?.[1]) };
   }
 
@@ -188,7 +210,7 @@ export class Viewer {
     return this.until(
       (first) => {
         for (const profile of window.app.spectralProfiles.get(0)?.get(0)?.profiles.values() ?? []) {
-          const stores = profile instanceof Map ? [...profile.values()] : [profile];
+          const stores = typeof profile.values === 'function' ? [...profile.values()] : [profile];
           const { values, progress } = stores[0] ?? {};
           if (values && progress >= 1 && Math.abs(values[0] - first) <= 1e-6 * Math.abs(first)) {
             return Array.from(values);
