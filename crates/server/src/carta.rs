@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bytes::Bytes;
-use chartroom_session::{CloseReason, LinkEnd, Outbox, Registry};
+use chartroom_icd::IcdVersion;
+use chartroom_session::{CloseReason, LinkEnd, OutboxReceiver, Registry};
 use chartroom_viewer::{Answer, Connection, Parcel, Subject, Viewer, ViewerSession, count};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -71,7 +72,7 @@ enum Instruction {
     /// Send this.
     Send(Message),
     /// From now on the messages of this session go here.
-    Attach(Arc<ViewerSession>, chartroom_icd::IcdVersion),
+    Attach(OutboxReceiver<Subject, Parcel>, IcdVersion),
     /// Say goodbye and end.
     Close(CloseFrame),
 }
@@ -179,10 +180,7 @@ impl Reader {
                 Answer::Nothing => continue,
                 Answer::Text(text) => Instruction::Send(Message::Text(text.into())),
                 Answer::Binary(bytes) => Instruction::Send(Message::Binary(bytes)),
-                Answer::Attach => match connection.session() {
-                    Some((session, version)) => Instruction::Attach(Arc::clone(session), version),
-                    None => continue,
-                },
+                Answer::Attach(receiver, version) => Instruction::Attach(receiver, version),
             };
             if self.instructions.send(instruction).await.is_err() {
                 return Ended::Link(LinkEnd::Lost);
@@ -216,11 +214,11 @@ async fn until(instant: Option<Instant>) {
 
 /// Writes answers at once and messages of the session in their order.
 async fn write(mut sink: SplitSink<WebSocket, Message>, mut waiting: mpsc::Receiver<Instruction>) {
-    let mut attached: Option<(Outbox<Subject, Parcel>, chartroom_icd::IcdVersion)> = None;
+    let mut attached: Option<(OutboxReceiver<Subject, Parcel>, IcdVersion)> = None;
     loop {
         let next = async {
             match &attached {
-                Some((outbox, version)) => outbox.next().await.map(|parcel| to_bytes(parcel, *version)),
+                Some((receiver, version)) => receiver.next().await.map(|parcel| to_bytes(parcel, *version)),
                 None => std::future::pending().await,
             }
         };
@@ -228,8 +226,8 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, mut waiting: mpsc::Recei
             biased;
             instruction = waiting.recv() => match instruction {
                 Some(Instruction::Send(message)) => message,
-                Some(Instruction::Attach(session, version)) => {
-                    attached = Some((session.outbox().clone(), version));
+                Some(Instruction::Attach(receiver, version)) => {
+                    attached = Some((receiver, version));
                     continue;
                 }
                 Some(Instruction::Close(frame)) => {
@@ -245,7 +243,7 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, mut waiting: mpsc::Recei
             message = next => match message {
                 Some(bytes) => Message::Binary(bytes),
                 None => {
-                    // The session has ended; the link goes on for a new registration.
+                    // The session has ended or has another link; this one goes on for a new registration.
                     attached = None;
                     continue;
                 }
@@ -257,7 +255,7 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, mut waiting: mpsc::Recei
     }
 }
 
-fn to_bytes(parcel: Parcel, version: chartroom_icd::IcdVersion) -> Bytes {
+fn to_bytes(parcel: Parcel, version: IcdVersion) -> Bytes {
     let outgoing = parcel.into_outgoing();
     count("sent", outgoing.event(), outgoing.wire_bytes());
     outgoing.into_bytes(version)

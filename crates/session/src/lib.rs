@@ -18,5 +18,5 @@ pub use error::SessionError;
 pub use id::{Ids, SessionId};
 pub use link::{CloseReason, Link, LinkEnd, LinkId, Principal};
 pub use mailbox::{Mailbox, MailboxReceiver};
-pub use outbox::{Outbox, Weigh};
+pub use outbox::{Outbox, OutboxReceiver, Weigh};
 pub use registry::{Arrival, Registered, Registry, Session};

@@ -47,6 +47,8 @@ struct State<K, M> {
     queue: VecDeque<Parcel<K, M>>,
     bytes: usize,
     closed: bool,
+    /// How many receivers there have been; only the last may take messages.
+    receivers: u64,
 }
 
 #[derive(Debug)]
@@ -67,6 +69,7 @@ impl<K: PartialEq, M: Weigh> Outbox<K, M> {
                     queue: VecDeque::new(),
                     bytes: 0,
                     closed: false,
+                    receivers: 0,
                 }),
                 limit,
                 filled: Notify::new(),
@@ -163,9 +166,10 @@ impl<K: PartialEq, M: Weigh> Outbox<K, M> {
                 .iter_mut()
                 .find(|p| p.newest_wins && p.key == parcel.key);
             if let Some(older) = older {
-                let (before, after) = (older.message.bytes(), parcel.message.bytes());
+                let before = state.bytes;
+                state.bytes = before - older.message.bytes() + parcel.message.bytes();
                 *older = parcel;
-                state.bytes = state.bytes - before + after;
+                self.account(before, state.bytes);
                 return Ok(());
             }
         }
@@ -205,23 +209,18 @@ impl<K: PartialEq, M: Weigh> Outbox<K, M> {
         self.recount(&mut state, before);
     }
 
-    /// Takes the next message for the client; `None` when the outbox is closed.
-    pub async fn next(&self) -> Option<M> {
-        loop {
-            let filled = self.shared.filled.notified();
-            {
-                let mut state = self.lock();
-                if let Some(parcel) = state.queue.pop_front() {
-                    let before = state.bytes;
-                    state.bytes -= parcel.message.bytes();
-                    self.account(before, state.bytes);
-                    return Some(parcel.message);
-                }
-                if state.closed {
-                    return None;
-                }
-            }
-            filled.await;
+    /// The receiving end, which takes the place of the one before: that one gets nothing any more.
+    #[must_use]
+    pub fn receiver(&self) -> OutboxReceiver<K, M> {
+        let mut state = self.lock();
+        state.receivers += 1;
+        let number = state.receivers;
+        drop(state);
+        // The one before waits for messages, perhaps; it has to learn that there will be none.
+        self.shared.filled.notify_waiters();
+        OutboxReceiver {
+            outbox: self.clone(),
+            number,
         }
     }
 
@@ -279,6 +278,39 @@ impl<K: PartialEq, M: Weigh> Outbox<K, M> {
     }
 }
 
+/// The receiving end of an outbox, for the link that the session has at the moment. It is not enough to tell an older
+/// link to close: until it does so it would take what is meant for the newer one.
+#[derive(Debug)]
+pub struct OutboxReceiver<K, M> {
+    outbox: Outbox<K, M>,
+    number: u64,
+}
+
+impl<K: PartialEq, M: Weigh> OutboxReceiver<K, M> {
+    /// Takes the next message for the client; `None` when the outbox is closed or has another receiver.
+    pub async fn next(&self) -> Option<M> {
+        loop {
+            let filled = self.outbox.shared.filled.notified();
+            {
+                let mut state = self.outbox.lock();
+                if state.receivers != self.number {
+                    return None;
+                }
+                if let Some(parcel) = state.queue.pop_front() {
+                    let before = state.bytes;
+                    state.bytes -= parcel.message.bytes();
+                    self.outbox.account(before, state.bytes);
+                    return Some(parcel.message);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            filled.await;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,7 +328,8 @@ mod tests {
     async fn take_all(outbox: &Outbox<u8, &'static str>) -> Vec<&'static str> {
         outbox.shared.state.lock().unwrap().closed = true;
         let mut all = Vec::new();
-        while let Some(message) = outbox.next().await {
+        let receiver = outbox.receiver();
+        while let Some(message) = receiver.next().await {
             all.push(message);
         }
         all
@@ -333,10 +366,11 @@ mod tests {
         outbox.send_newest(1, "54321", always).await.unwrap();
         tokio::task::yield_now().await;
         assert!(!blocked.is_finished());
-        assert_eq!(outbox.next().await, Some("54321"));
-        assert_eq!(outbox.next().await, Some("reply"));
+        let receiver = outbox.receiver();
+        assert_eq!(receiver.next().await, Some("54321"));
+        assert_eq!(receiver.next().await, Some("reply"));
         blocked.await.unwrap().unwrap();
-        assert_eq!(outbox.next().await, Some("blocked"));
+        assert_eq!(receiver.next().await, Some("blocked"));
         assert_eq!(outbox.waiting_bytes(), 0);
     }
 
@@ -362,9 +396,22 @@ mod tests {
         });
         tokio::task::yield_now().await;
         fresh.store(false, Ordering::SeqCst);
-        assert_eq!(outbox.next().await, Some("full"));
+        assert_eq!(outbox.receiver().next().await, Some("full"));
         waiting.await.unwrap().unwrap();
         assert_eq!(outbox.waiting_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_newer_receiver_gets_everything_from_then_on() {
+        let outbox: Outbox<u8, &'static str> = Outbox::new(100);
+        let (first, old) = (outbox.receiver(), outbox.receiver());
+        assert_eq!(first.next().await, None);
+        let waiting = tokio::spawn(async move { old.next().await });
+        tokio::task::yield_now().await;
+        let new = outbox.receiver();
+        outbox.reply("for the new one");
+        assert_eq!(new.next().await, Some("for the new one"));
+        assert_eq!(waiting.await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -372,7 +419,7 @@ mod tests {
         let outbox: Outbox<u8, &'static str> = Outbox::new(1);
         let reader = tokio::spawn({
             let outbox = outbox.clone();
-            async move { outbox.next().await }
+            async move { outbox.receiver().next().await }
         });
         tokio::task::yield_now().await;
         outbox.close();
@@ -400,7 +447,7 @@ mod tests {
                         3 => outbox.retract(|&k| k == key),
                         _ => {
                             if outbox.waiting_bytes() > 0 {
-                                outbox.next().await;
+                                outbox.receiver().next().await;
                             }
                         }
                     }

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chartroom_icd::{EventType, Frame, IcdError, IcdVersion, Outgoing, Request, messages};
-use chartroom_session::{Arrival, Link, LinkEnd, Principal, Registry, SessionError, SessionId};
+use chartroom_session::{
+    Arrival, Link, LinkEnd, OutboxReceiver, Principal, Registry, SessionError, SessionId,
+};
 
-use crate::session::ViewerSession;
-use crate::viewer::Viewer;
+use crate::session::{Subject, ViewerSession};
+use crate::viewer::{Parcel, Viewer};
 
 /// What is to be sent back at once on the link that a message came from. Everything else goes through the outbox of
 /// the session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Answer {
     /// Nothing.
     Nothing,
@@ -19,8 +21,8 @@ pub enum Answer {
     Text(&'static str),
     /// A binary frame.
     Binary(Bytes),
-    /// Nothing, but from now on the messages of [`Connection::session`] go to this link.
-    Attach,
+    /// Nothing, but from now on the messages of this session go to this link, for a client of this version.
+    Attach(OutboxReceiver<Subject, Parcel>, IcdVersion),
 }
 
 /// One link of a CARTA client.
@@ -29,13 +31,14 @@ pub struct Connection {
     viewer: Viewer,
     registry: Arc<Registry<ViewerSession>>,
     link: Link,
+    /// What the client speaks, as far as it is known.
+    version: IcdVersion,
     registered: Option<Registered>,
 }
 
 #[derive(Debug)]
 struct Registered {
     id: SessionId,
-    version: IcdVersion,
     session: Arc<ViewerSession>,
 }
 
@@ -47,6 +50,7 @@ impl Connection {
             viewer,
             registry,
             link: Link::new(principal),
+            version: IcdVersion::NEWEST,
             registered: None,
         }
     }
@@ -55,12 +59,6 @@ impl Connection {
     #[must_use]
     pub fn link(&self) -> &Link {
         &self.link
-    }
-
-    /// The session of the link and the version that its client speaks; `None` before it has registered.
-    #[must_use]
-    pub fn session(&self) -> Option<(&Arc<ViewerSession>, IcdVersion)> {
-        self.registered.as_ref().map(|r| (&r.session, r.version))
     }
 
     /// Takes a text frame. `PING` is the heartbeat of today's clients, an empty frame that of older ones; each is
@@ -93,6 +91,9 @@ impl Connection {
             Err(error) => return Ok(self.complain(&error)),
         };
         let header = frame.header;
+        if let (None, Ok(version)) = (&self.registered, IcdVersion::try_from(header.version)) {
+            self.version = version;
+        }
         let request = match Request::decode(header.event, frame.payload) {
             Ok(request) => request,
             Err(error) => return Ok(self.complain(&error)),
@@ -154,13 +155,15 @@ impl Connection {
             found.session.outbox().clear();
         }
         let ack = self.acknowledgement(found.id, arrival);
+        // From here on an older link gets nothing, however long it takes to close.
+        let receiver = found.session.outbox().receiver();
         found.session.acknowledge(request_id, &ack);
+        self.version = version;
         self.registered = Some(Registered {
             id: found.id,
-            version,
             session: found.session,
         });
-        Ok(Answer::Attach)
+        Ok(Answer::Attach(receiver, version))
     }
 
     fn acknowledgement(&self, id: SessionId, arrival: Arrival) -> messages::RegisterViewerAck {
@@ -202,14 +205,13 @@ impl Connection {
     }
 
     fn error_data(&self, sentence: &str) -> Answer {
-        let version = self.registered.as_ref().map_or(IcdVersion::NEWEST, |r| r.version);
         let message = messages::ErrorData {
             severity: messages::ErrorSeverity::Error.into(),
             tags: vec!["protocol".to_owned()],
             message: sentence.to_owned(),
             data: String::new(),
         };
-        Answer::Binary(Outgoing::new(0, &message).into_bytes(version))
+        Answer::Binary(Outgoing::new(0, &message).into_bytes(self.version))
     }
 }
 
