@@ -14,6 +14,8 @@ use crate::session::{Actor, Event, Incoming, OpeningFile};
 /// A file that was opened, or could not be.
 #[derive(Debug)]
 pub(crate) struct Opening {
+    /// As in [`OpeningFile`]: the same file id may be opened again before the first time has come to an end.
+    number: u64,
     file_id: i32,
     request_id: u32,
     outcome: Result<Ready, ViewerError>,
@@ -50,9 +52,12 @@ impl Actor {
         // The client replaces what it had under this number.
         self.close(file_id);
         let token = self.life.child();
+        self.openings += 1;
+        let number = self.openings;
         self.opening.insert(
             file_id,
             OpeningFile {
+                number,
                 token: token.clone(),
                 waiting: Vec::new(),
             },
@@ -77,6 +82,7 @@ impl Actor {
                 .await;
             // If the session has ended there is nobody to be told.
             let _ = context.events.send(Event::Opened(Box::new(Opening {
+                number,
                 file_id,
                 request_id,
                 outcome,
@@ -87,31 +93,27 @@ impl Actor {
 
     pub(crate) async fn on_opened(&mut self, opening: Opening) {
         let Opening {
+            number,
             file_id,
             request_id,
             outcome,
         } = opening;
-        // Invariant 3: also a file that was closed while it was being opened gets its answer.
+        let expected = self.opening.get(&file_id).is_some_and(|o| o.number == number);
+        let Some(OpeningFile { token, waiting, .. }) =
+            expected.then(|| self.opening.remove(&file_id)).flatten()
+        else {
+            // Invariant 3: also a file that was closed while it was being opened gets its answer.
+            let error = ViewerError::invalid("The file was closed while it was being opened.");
+            self.refuse_open(request_id, file_id, &error);
+            return;
+        };
         let ready = match outcome {
             Ok(ready) => ready,
             Err(error) => {
                 self.refuse_open(request_id, file_id, &error);
-                let waiting = self
-                    .opening
-                    .remove(&file_id)
-                    .map(|opening| opening.waiting)
-                    .unwrap_or_default();
                 self.replay(waiting).await;
                 return;
             }
-        };
-        let Some(OpeningFile { token, waiting }) = self.opening.remove(&file_id) else {
-            self.refuse_open(
-                request_id,
-                file_id,
-                &ViewerError::invalid("The file was closed meanwhile."),
-            );
-            return;
         };
         let Ready {
             image,
@@ -179,13 +181,7 @@ impl Actor {
                 self.refuse_animation(incoming.request_id, &ViewerError::NotOpen { file_id });
             }
         }
-        if self
-            .animation
-            .as_ref()
-            .is_some_and(|animation| animation.file_id() == file_id)
-        {
-            self.end_animation();
-        }
+        self.end_animation_of(file_id);
         if let Some(file) = self.files.remove(&file_id) {
             file.life.cancel();
             self.context.retract(|subject| subject.file_id == Some(file_id));

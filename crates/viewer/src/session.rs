@@ -6,12 +6,13 @@ use std::sync::Arc;
 use chartroom_icd::{Outgoing, Request, ServerMessage, messages};
 use chartroom_sched::{CancelToken, Class, Owner};
 use chartroom_session::{Mailbox, MailboxReceiver, Outbox, Session, SessionError, SessionId};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::ViewerError;
 use crate::animation::{Animation, Frame};
 use crate::file::OpenFile;
 use crate::open_file::Opening;
+use crate::tiles::GROUPS_AT_WORK;
 use crate::viewer::{Parcel, Shared, Viewer};
 use crate::work::Work;
 
@@ -79,11 +80,13 @@ impl ViewerSession {
             life: life.clone(),
             files: BTreeMap::new(),
             opening: BTreeMap::new(),
+            openings: 0,
             listing: None,
             lists: 0,
             animation: None,
             animations: 0,
             next_sync_id: 1,
+            groups: Arc::new(Semaphore::new(GROUPS_AT_WORK)),
         };
         tokio::spawn(actor.run(requests, own_events));
         Self {
@@ -205,16 +208,21 @@ pub(crate) struct Actor {
     pub(crate) files: BTreeMap<i32, OpenFile>,
     /// Requests for files that are being opened, in order.
     pub(crate) opening: BTreeMap<i32, OpeningFile>,
+    pub(crate) openings: u64,
     pub(crate) listing: Option<(u64, CancelToken)>,
     pub(crate) lists: u64,
     pub(crate) animation: Option<Animation>,
     pub(crate) animations: i32,
     pub(crate) next_sync_id: i32,
+    /// Leave to set to work on groups of tiles.
+    pub(crate) groups: Arc<Semaphore>,
 }
 
 /// A file that is being opened.
 #[derive(Debug)]
 pub(crate) struct OpeningFile {
+    /// Never used twice in a session.
+    pub(crate) number: u64,
     pub(crate) token: CancelToken,
     pub(crate) waiting: Vec<Incoming>,
 }
@@ -229,21 +237,26 @@ impl Actor {
         mut events: mpsc::UnboundedReceiver<Event>,
     ) {
         let life = self.life.clone();
-        loop {
-            tokio::select! {
-                biased;
-                () = life.cancelled() => break,
-                event = events.recv() => match event {
-                    Some(event) => self.on_event(event).await,
-                    None => break,
-                },
-                incoming = requests.receive() => match incoming {
-                    Some(incoming) => self.on_request(incoming).await,
-                    None => break,
-                },
+        let living = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    event = events.recv() => match event {
+                        Some(event) => self.on_event(event).await,
+                        None => break,
+                    },
+                    incoming = requests.receive() => match incoming {
+                        Some(incoming) => self.on_request(incoming).await,
+                        None => break,
+                    },
+                }
             }
+        };
+        tokio::select! {
+            () = life.cancelled() => {}
+            () = living => {}
         }
-        self.life.cancel();
+        life.cancel();
     }
 
     async fn on_event(&mut self, event: Event) {
@@ -274,9 +287,9 @@ impl Actor {
             Request::FileInfoRequest(m) => self.on_file_info(request_id, m),
             Request::OpenFile(m) => self.on_open_file(request_id, m),
             Request::CloseFile(m) => self.on_close_file(m),
-            Request::AddRequiredTiles(m) => self.want_tiles(&m),
+            Request::AddRequiredTiles(m) => self.want_tiles(&m).await,
             Request::RemoveRequiredTiles(m) => self.on_remove_required_tiles(&m),
-            Request::SetImageChannels(m) => self.on_set_image_channels(m),
+            Request::SetImageChannels(m) => self.on_set_image_channels(m).await,
             Request::ChannelMapFlowControl(m) => self.on_channel_map_flow_control(m),
             Request::SetCursor(m) => self.on_set_cursor(m),
             Request::SetSpatialRequirements(m) => self.on_set_spatial_requirements(m),
@@ -297,6 +310,7 @@ impl Actor {
     async fn after_opening(&mut self, incoming: Incoming) -> Option<Incoming> {
         let file_id = match &incoming.request {
             Request::AddRequiredTiles(m) => m.file_id,
+            Request::RemoveRequiredTiles(m) => m.file_id,
             Request::SetImageChannels(m) => m.file_id,
             Request::SetCursor(m) => m.file_id,
             Request::SetSpatialRequirements(m) => m.file_id,
@@ -304,6 +318,7 @@ impl Actor {
             Request::SetHistogramRequirements(m) => m.file_id,
             Request::SetStatsRequirements(m) => m.file_id,
             Request::StartAnimation(m) => m.file_id,
+            Request::StopAnimation(m) => m.file_id,
             _ => return Some(incoming),
         };
         let Some(opening) = self.opening.get_mut(&file_id) else {
