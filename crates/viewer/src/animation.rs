@@ -39,15 +39,13 @@ pub(crate) struct Animation {
     /// What the polarisation of a frame stands for, if not for itself.
     stokes_indices: Vec<i32>,
     token: CancelToken,
+    /// The groups of the last frame, one for each file.
+    under_way: Vec<CancelToken>,
     /// Leave to send a frame; the client gives it back with its flow control.
     leave: Arc<Semaphore>,
 }
 
 impl Animation {
-    pub(crate) fn file_id(&self) -> i32 {
-        self.file_id
-    }
-
     /// Whether the animation moves this file.
     pub(crate) fn moves(&self, file_id: i32) -> bool {
         self.file_id == file_id || self.matched.contains_key(&file_id)
@@ -183,6 +181,7 @@ impl Actor {
                 .collect(),
             stokes_indices: request.stokes_indices,
             token: token.clone(),
+            under_way: Vec::new(),
             leave: Arc::clone(&leave),
         };
         for frame in [animation.steps.first, animation.steps.last] {
@@ -236,6 +235,7 @@ impl Actor {
         };
         let (channel, stokes) = animation.plane_numbers(next);
         let (animation_id, file_id) = (animation.id, animation.file_id);
+        animation.under_way.clear();
         let offset = next.channel.abs_diff(animation.steps.first.channel) as usize;
         let matched: Vec<(i32, f32)> = animation
             .matched
@@ -280,14 +280,11 @@ impl Actor {
         let Some(wish) = file.wish.clone().filter(|wish| !wish.tiles.is_empty()) else {
             return Ok(());
         };
-        let group = self.group(
-            file_id,
-            plane,
-            wish,
-            animation_id,
-            Class::Streaming,
-            view.token.clone(),
-        )?;
+        let token = view.token.child();
+        if let Some(animation) = &mut self.animation {
+            animation.under_way.push(token.clone());
+        }
+        let group = self.group(file_id, plane, wish, animation_id, Class::Streaming, token)?;
         let (context, done) = (self.context.clone(), Arc::clone(done));
         tokio::spawn(async move {
             group.send_for(&context, &view).await;
@@ -324,12 +321,24 @@ impl Actor {
         Ok(())
     }
 
-    /// Ends the animation, if one runs; frames that wait for the client are dropped.
+    /// A file is closed: its animation ends, and that of another file goes on without it.
+    pub(crate) fn end_animation_of(&mut self, file_id: i32) {
+        let Some(animation) = &mut self.animation else {
+            return;
+        };
+        animation.matched.remove(&file_id);
+        if animation.file_id == file_id {
+            self.end_animation();
+        }
+    }
+
+    /// Ends the animation, if one runs; frames that are made or wait for the client are dropped.
     pub(crate) fn end_animation(&mut self) {
         let Some(animation) = self.animation.take() else {
             return;
         };
         animation.token.cancel();
+        animation.under_way.iter().for_each(CancelToken::cancel);
         for (id, file) in &self.files {
             if animation.moves(*id) {
                 file.retract_tiles(&self.context);

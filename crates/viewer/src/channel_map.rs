@@ -46,15 +46,14 @@ impl Actor {
             token: life.child(),
             leave: Arc::new(Semaphore::new(CHANNELS_AHEAD)),
         });
-        if let Some(current) = request.current_range.as_ref().copied().map(range) {
-            map.channels.retain(|(channel, token)| {
-                let stays = current.contains(&(*channel as i32)) && !token.is_cancelled();
-                if !stays {
-                    token.cancel();
-                }
-                stays
-            });
-        }
+        let on_screen = request.current_range.map_or(i32::MIN..=i32::MAX, range);
+        map.channels.retain(|(channel, token)| {
+            let stays = on_screen.contains(&(*channel as i32)) && !token.is_cancelled();
+            if !stays {
+                token.cancel();
+            }
+            stays
+        });
         let (Some(wish), Some(channels)) = (
             &request.required_tiles,
             request.channel_range.as_ref().copied().map(range),
@@ -69,7 +68,9 @@ impl Actor {
         let parent = map.token.clone();
         let last = i32::try_from(shape.depth).unwrap_or(i32::MAX) - 1;
         let mut groups = Vec::new();
-        for channel in (*channels.start()).max(0)..=(*channels.end()).min(last) {
+        let first = (*channels.start()).max(*on_screen.start()).max(0);
+        let last = (*channels.end()).min(*on_screen.end()).min(last);
+        for channel in first..=last {
             let plane = Plane {
                 channel: channel as u32,
                 polarisation,
@@ -91,7 +92,10 @@ impl Actor {
                     leave.add_permits(1);
                     continue;
                 }
+                let token = group.token.clone();
                 group.send(&context, std::future::ready(())).await;
+                // Nothing is at work for this channel any more: its token may be forgotten.
+                token.cancel();
             }
         });
         Ok(())
@@ -115,8 +119,11 @@ impl Actor {
 
     /// Goes back to viewing a single channel.
     pub(crate) fn end_channel_map(&mut self, file_id: i32) -> Result<(), ViewerError> {
-        if let Some(map) = self.file(file_id)?.channel_map.take() {
+        let context = self.context.clone();
+        let file = self.file(file_id)?;
+        if let Some(map) = file.channel_map.take() {
             map.token.cancel();
+            file.retract_tiles(&context);
         }
         Ok(())
     }
