@@ -2,9 +2,11 @@
 
 mod access;
 mod frames;
+mod links;
 
 use std::path::Path;
 
+use chartroom_icd::messages::CompressionType;
 use chartroom_icd::{Frame, ServerMessage, messages};
 use chartroom_testkit::client::Client;
 use chartroom_testkit::fits::{Header, image};
@@ -12,6 +14,9 @@ use chartroom_testkit::server::TestServer;
 
 /// The newest version of the ICD, which most tests speak.
 const ICD: u16 = 30;
+
+/// What clients ask tiles to be compressed with.
+const ZFP: CompressionType = CompressionType::Zfp;
 
 /// A server over an empty folder.
 async fn server() -> TestServer {
