@@ -11,7 +11,7 @@ use crate::session::{Actor, Topic};
 use crate::tiles::is_large;
 
 impl Actor {
-    pub(crate) fn on_set_image_channels(
+    pub(crate) async fn on_set_image_channels(
         &mut self,
         request: messages::SetImageChannels,
     ) -> Result<(), ViewerError> {
@@ -26,7 +26,10 @@ impl Actor {
         }
         self.end_channel_map(file_id)?;
         match request.required_tiles {
-            Some(wish) => self.want_tiles(&messages::AddRequiredTiles { file_id, ..wish }),
+            Some(wish) => {
+                self.want_tiles(&messages::AddRequiredTiles { file_id, ..wish })
+                    .await
+            }
             None => Ok(()),
         }
     }

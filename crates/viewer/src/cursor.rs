@@ -10,12 +10,15 @@ use chartroom_sched::{CancelToken, Class};
 use crate::ViewerError;
 use crate::file::Purpose;
 use crate::image::{Plane, Window};
-use crate::planes::{COLUMNS, Columns, Planes, with_scratch};
+use crate::planes::{Columns, Planes, with_scratch};
 use crate::session::{Actor, Topic};
 use crate::work::Work;
 
 /// The region number of the cursor.
 pub(crate) const CURSOR: i32 = 0;
+
+/// Rows from which on a vertical profile of a large plane is worth more than one job.
+const MANY_ROWS: u64 = 1024;
 
 impl Actor {
     pub(crate) fn on_set_cursor(&mut self, request: messages::SetCursor) -> Result<(), ViewerError> {
@@ -152,7 +155,7 @@ impl Cross {
         };
         let height = self.planes.image.shape().height;
         let range = visible(config, height);
-        let long = range.end - range.start > 64 * COLUMNS;
+        let long = range.end - range.start > MANY_ROWS;
         if axis != "y" || !long || self.planes.pixels_at_hand(plane).is_some() {
             return Ok(None);
         }

@@ -190,8 +190,9 @@ impl Held for Columns {
     }
 }
 
-/// Number of columns that are read at once: as many as share a line of the processor's cache.
-pub(crate) const COLUMNS: u64 = 16;
+/// Number of columns that are read at once: a read of so few bytes costs as much as one of four, and the cursor mostly
+/// moves to a neighbour.
+pub(crate) const COLUMNS: u64 = 64;
 
 thread_local! {
     /// Room for pixels on their way through the kernels. Fresh memory is dear; this is used again and again. As many

@@ -4,6 +4,7 @@
 //! resolution are read from the file; coarser ones come from the sums that the first pass over the plane left.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use chartroom_compute::{mip, nan_runs, zfp};
 use chartroom_icd::messages::{self, CompressionType};
@@ -126,9 +127,13 @@ pub(crate) struct Group {
     pub(crate) token: CancelToken,
 }
 
+/// How many groups that clients asked for may be at work for one session. A client that asks for more is not listened
+/// to until one of them is done.
+pub(crate) const GROUPS_AT_WORK: usize = 64;
+
 impl Actor {
     /// ADD_REQUIRED_TILES: sends tiles of the plane that is looked at. While an animation runs, the wish is for its later frames.
-    pub(crate) fn want_tiles(&mut self, wish: &messages::AddRequiredTiles) -> Result<(), ViewerError> {
+    pub(crate) async fn want_tiles(&mut self, wish: &messages::AddRequiredTiles) -> Result<(), ViewerError> {
         let animated = self
             .animation
             .as_ref()
@@ -147,7 +152,12 @@ impl Actor {
         let file_id = file.id;
         let group = self.group(file_id, view.plane, wish, 0, Class::Interactive, token)?;
         let context = self.context.clone();
-        tokio::spawn(async move { group.send_for(&context, &view).await });
+        // The semaphore is never closed, so that leave always comes.
+        let leave = Arc::clone(&self.groups).acquire_owned().await;
+        tokio::spawn(async move {
+            group.send_for(&context, &view).await;
+            drop(leave);
+        });
         Ok(())
     }
 
@@ -288,7 +298,7 @@ impl Group {
         &self,
         work: &Work,
         place: TilePlace,
-        overview: Option<std::sync::Arc<Overview>>,
+        overview: Option<Arc<Overview>>,
     ) -> Result<Outgoing, ViewerError> {
         let group = self.clone();
         work.run(move |token| {
