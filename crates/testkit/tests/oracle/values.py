@@ -261,9 +261,9 @@ def tiles(plane):
 
 
 def histogram(values, width, height, bins=None, bounds=None):
-    """None if there is nothing to count."""
+    """None if there is nothing to count and no bounds are given."""
     values = finite(values).astype(np.float64)
-    if values.size == 0:
+    if values.size == 0 and bounds is None:
         return None
     low, high = bounds or (values.min(), values.max())
     bins = bins or max(math.isqrt(width * height), 2)
@@ -283,7 +283,7 @@ def histogram(values, width, height, bins=None, bounds=None):
 
 
 def mean(values):
-    return math.fsum(values) / values.size
+    return math.fsum(values) / values.size if values.size else math.nan
 
 
 def deviation(values):
@@ -294,7 +294,7 @@ def deviation(values):
 
 def statistics(plane, header):
     values = finite(plane).astype(np.float64)
-    names = ("Sum", "Mean", "Rms", "Sigma", "SumSq", "Min", "Max", "Extrema")
+    names = ("Sum", "Mean", "RMS", "Sigma", "SumSq", "Min", "Max", "Extrema")
     if values.size == 0:
         result = {name: math.nan for name in names}
     else:
@@ -363,10 +363,12 @@ class Expectation:
                 for channel, plane in enumerate(cube)
             ],
             "profiles": [
-                profile for name, (number, cube) in polarisations.items() for profile in self.profiles(name, cube)
+                profile
+                for name, (number, cube) in polarisations.items()
+                for profile in self.profiles(name, number, cube)
             ],
             "cubes": [
-                {"coordinate": name + "z" if name else "", "stokes": number, "histogram": histogram(cube, width, height)}
+                {"name": name, "stokes": number, "histogram": histogram(cube, width, height)}
                 for name, (number, cube) in polarisations.items()
             ],
         }
@@ -403,7 +405,7 @@ class Expectation:
             for p in PRECISIONS
         ]
 
-    def profiles(self, name, cube):
+    def profiles(self, name, number, cube):
         """Profiles through the corners, the middle and an odd place; `cube` is [channel, y, x]."""
         depth, height, width = cube.shape
         cursors = {(0, 0), (width - 1, height - 1), (width // 2, height // 2), (width // 3, height * 3 // 4)}
@@ -413,6 +415,7 @@ class Expectation:
             yield {
                 "cursor": [x, y],
                 "channel": channel,
+                "stokes": number,
                 "name": name,
                 "value": self.array(plane[y, x]),
                 "x": self.array(plane[y]),
