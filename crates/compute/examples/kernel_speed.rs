@@ -8,6 +8,8 @@
 //! Rust compiled for the baseline of the platform. *Memory*: adds up the bits of the pixels as 64-bit words, which
 //! is as fast as this core reads memory. Each rate is the best of several runs; the threads work on halves of the image.
 
+#![allow(clippy::print_stdout, reason = "a program that prints a table")]
+
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -26,11 +28,14 @@ const PIECE: usize = WIDTH * ROWS;
 
 fn main() {
     let image = noise(WIDTH * HEIGHT);
-    println!("pixels from memory ({} MiB), in Gpixel/s", image.len() * 4 >> 20);
+    println!(
+        "pixels from memory ({} MiB), in Gpixel/s",
+        (image.len() * 4) >> 20
+    );
     report(&image, 1);
     println!(
         "\npixels from the second-level cache ({} KiB, again and again)",
-        PIECE * 4 >> 10
+        (PIECE * 4) >> 10
     );
     report(&image[..PIECE], image.len() / PIECE);
 }
