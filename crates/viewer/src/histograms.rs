@@ -206,7 +206,9 @@ fn histogram(summary: &Summary) -> messages::Histogram {
             num_bins: 1,
             bins: vec![0],
             bin_width: 1.0,
-            ..Default::default()
+            first_bin_center: 0.0,
+            mean: f64::NAN,
+            std_dev: f64::NAN,
         };
     };
     messages::Histogram {
