@@ -27,11 +27,27 @@ const STATISTICS: [StatsType; 10] = [
     StatsType::Extrema,
 ];
 
+/// So little memory that most planes are read again for everything.
+const LITTLE_MEMORY: u64 = 1 << 20;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tiles_without_compression_hold_the_pixels_and_the_means_of_their_blocks() {
     let Some(oracle) = Oracle::get() else { return };
+    compare_tiles(&oracle, Viewing::start(oracle.folder()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tiles_are_the_same_with_little_memory() {
+    let Some(oracle) = Oracle::get() else { return };
+    compare_tiles(
+        &oracle,
+        Viewing::start_within(oracle.folder(), Some(LITTLE_MEMORY)).await,
+    )
+    .await;
+}
+
+async fn compare_tiles(oracle: &Oracle, mut viewing: Viewing) {
     let mut differences = Differences::default();
-    let mut viewing = Viewing::start(oracle.folder()).await;
     for file in &oracle.files {
         let opened = viewing.open(&file.name).await;
         let info = opened.file_info_extended.unwrap_or_default();
@@ -168,8 +184,21 @@ async fn spectra_hold_the_pixel_of_every_channel() {
 #[tokio::test(flavor = "multi_thread")]
 async fn histograms_of_the_image_count_as_defined() {
     let Some(oracle) = Oracle::get() else { return };
+    compare_histograms(&oracle, Viewing::start(oracle.folder()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn histograms_are_the_same_with_little_memory() {
+    let Some(oracle) = Oracle::get() else { return };
+    compare_histograms(
+        &oracle,
+        Viewing::start_within(oracle.folder(), Some(LITTLE_MEMORY)).await,
+    )
+    .await;
+}
+
+async fn compare_histograms(oracle: &Oracle, mut viewing: Viewing) {
     let mut differences = Differences::default();
-    let mut viewing = Viewing::start(oracle.folder()).await;
     let fixed = messages::HistogramConfig {
         channel: -1,
         fixed_num_bins: true,

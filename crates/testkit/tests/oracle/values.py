@@ -26,6 +26,7 @@ from astropy.io import fits
 TILE = 256
 PRECISIONS = (9, 11, 32)
 CDELT = 0.5 / 3600
+LARGE = "large.fits"
 STOKES = "IQUV"
 COMPUTED = {"Ptotal": 13, "Plinear": 14, "PFtotal": 15, "PFlinear": 16, "Pangle": 17}
 
@@ -145,6 +146,7 @@ class Writer:
         self.write_sample_types()
         self.write_nan_patterns()
         self.write_shapes()
+        self.write_large()
         self.write_axes()
         self.write_containers()
 
@@ -201,6 +203,13 @@ class Writer:
         data[2] = scene(name + "/2", (517, 1030))
         self.write(name, data.astype(np.float32), axes=(spectral,))
 
+    def write_large(self):
+        """Too large to be held in memory, and for a histogram before the first tile."""
+        data = random("large").integers(0, 200, (4100, 4099), np.uint8)
+        data[:, 1000:1013] = 255
+        data[2000:2600, 300:900] = 255
+        self.write(LARGE, data, scale=0.01, zero=-1.0, blank=255)
+
     def write_axes(self):
         def polarised(name, order):
             shape = {"freq-stokes": (4, 3, 48, 70), "stokes-freq": (3, 4, 48, 70)}[order]
@@ -251,13 +260,15 @@ def block_mean(plane, mip):
 
 
 def tiles(plane):
-    """All tiles of all layers: layer, x, y and pixels."""
+    """Layer, x, y and pixels of all tiles of all layers; of a large image, of those along its edges and a diagonal."""
     layers = math.ceil(math.log2(max(-(-n // TILE) for n in plane.shape)))
     for layer in range(layers + 1):
         means = block_mean(plane, 2 ** (layers - layer))
         for y in range(0, means.shape[0], TILE):
             for x in range(0, means.shape[1], TILE):
-                yield layer, x // TILE, y // TILE, means[y : y + TILE, x : x + TILE]
+                edge = x + TILE >= means.shape[1] or y + TILE >= means.shape[0]
+                if layer < 4 or x == y or edge and (x + y) % (3 * TILE) == 0:
+                    yield layer, x // TILE, y // TILE, means[y : y + TILE, x : x + TILE]
 
 
 def histogram(values, width, height, bins=None, bounds=None):
@@ -282,14 +293,19 @@ def histogram(values, width, height, bins=None, bounds=None):
     }
 
 
+def total(values):
+    """The exact sum, of very many values the pairwise one."""
+    return math.fsum(values) if values.size < 1 << 20 else float(values.sum())
+
+
 def mean(values):
-    return math.fsum(values) / values.size if values.size else math.nan
+    return total(values) / values.size if values.size else math.nan
 
 
 def deviation(values):
     if values.size < 2:
         return math.nan
-    return math.sqrt(math.fsum((values - mean(values)) ** 2) / (values.size - 1))
+    return math.sqrt(total((values - mean(values)) ** 2) / (values.size - 1))
 
 
 def statistics(plane, header):
@@ -298,10 +314,10 @@ def statistics(plane, header):
     if values.size == 0:
         result = {name: math.nan for name in names}
     else:
-        sum_sq = math.fsum(values**2)
+        sum_sq = total(values**2)
         low, high = values.min(), values.max()
         numbers = (
-            math.fsum(values),
+            total(values),
             mean(values),
             math.sqrt(sum_sq / values.size),
             deviation(values),

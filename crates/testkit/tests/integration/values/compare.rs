@@ -92,6 +92,7 @@ impl Differences {
             // Nothing to count, but something to draw.
             let drawn = found.bin_width > 0.0 && found.first_bin_center.is_finite();
             let empty = !found.bins.is_empty() && found.bins.iter().all(|&count| count == 0);
+            let empty = empty && found.mean.is_nan() && found.std_dev.is_nan();
             self.check(drawn && empty, || {
                 format!("{}: not an empty histogram: {found:?}", what())
             });

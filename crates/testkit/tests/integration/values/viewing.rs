@@ -27,7 +27,13 @@ pub(super) struct Viewing {
 
 impl Viewing {
     pub(super) async fn start(folder: &Path) -> Self {
+        Self::start_within(folder, None).await
+    }
+
+    /// With a bound on the server's memory.
+    pub(super) async fn start_within(folder: &Path, memory: Option<u64>) -> Self {
         let server = TestServer::start_with(|options| {
+            options.memory_limit = memory;
             options.paths = vec![folder.to_owned()];
             options.top_level_folder = Some(folder.to_owned());
         })
@@ -176,7 +182,8 @@ impl Viewing {
         self.client.send(request).await.unwrap();
     }
 
-    /// The histogram of a plane: the automatic one, or the one with fixed bins.
+    /// The histogram of a plane: the automatic one, or the one with fixed bins. That of a sample, which may come before,
+    /// is left out.
     pub(super) async fn histogram(
         &mut self,
         plane: &oracle::Plane,
@@ -191,7 +198,9 @@ impl Viewing {
                 message.stokes,
             );
             let config = message.config.as_ref();
-            found == place && config.is_some_and(|config| config.fixed_num_bins == fixed)
+            found == place
+                && message.progress >= 1.0
+                && config.is_some_and(|config| config.fixed_num_bins == fixed)
         })
         .await
     }
