@@ -43,11 +43,13 @@ pub(crate) async fn measure(folder: &Path) -> Rows {
         first.push(start.elapsed());
     }
 
-    let server = Server::start(folder).await?;
-    let mut client = server.client().await?;
-    client.open("/", &image_name, 0).await?;
     let (mut screens, mut bare, mut mips) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..RUNS as i32 {
+        let server = Server::start(folder).await?;
+        let mut client = server.client().await?;
+        client.open("/", &image_name, 0).await?;
+        // As a page does: the whole image first, which waits for the histogram.
+        tiles(&mut client, vec![0]).await?;
         let (column, row) = (run * COLUMNS, run * ROWS);
         screens.push(screen(&mut client, FULL, column, row).await?);
         bare.push(read_and_compress(
@@ -55,12 +57,11 @@ pub(crate) async fn measure(folder: &Path) -> Rows {
             column as usize * TILE,
             row as usize * TILE,
         )?);
-        // Layer 3 holds blocks of 8 × 8 pixels in 8 × 8 tiles: a row of tiles at a time.
-        let start = Instant::now();
-        tiles(&mut client, (0..8).map(|x| tile_number(3, x, run)).collect()).await?;
-        mips.push(start.elapsed());
+        // Layer 3 holds blocks of 8 × 8 pixels in 8 × 8 tiles.
+        mips.push(screen(&mut client, 3, 0, run % 4).await?);
     }
 
+    let server = Server::start(folder).await?;
     let mut client = server.client().await?;
     client.open("/", &cube_name, 0).await?;
     let all: Vec<i32> = (0..16).map(|i| tile_number(2, i % 4, i / 4)).collect();
@@ -100,7 +101,7 @@ pub(crate) async fn measure(folder: &Path) -> Rows {
             cpp: Some(Duration::from_millis(20)),
         },
         Row {
-            name: "row of 8 tiles at mip 8".to_owned(),
+            name: "screen of 40 tiles at mip 8".to_owned(),
             ours: median(mips),
             reference: None,
             demand: Demand::FasterThanCpp,
