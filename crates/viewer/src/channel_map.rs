@@ -84,16 +84,17 @@ impl Actor {
         let context = self.context.clone();
         tokio::spawn(async move {
             for group in groups {
-                let permit = tokio::time::timeout(SILENCE, leave.acquire()).await;
-                if let Ok(Ok(permit)) = permit {
-                    permit.forget();
-                }
-                if group.token.is_cancelled() {
-                    leave.add_permits(1);
-                    continue;
-                }
                 let token = group.token.clone();
+                tokio::select! {
+                    biased;
+                    () = token.cancelled() => continue,
+                    () = leave_to_send(&leave) => {}
+                }
                 group.send(&context, std::future::ready(())).await;
+                if token.is_cancelled() {
+                    // The client will not say that it received a group that was cut short.
+                    give_back(&leave);
+                }
                 // Nothing is at work for this channel any more: its token may be forgotten.
                 token.cancel();
             }
@@ -111,8 +112,8 @@ impl Actor {
             .files
             .get(&request.file_id)
             .and_then(|file| file.channel_map.as_ref());
-        if let Some(map) = map.filter(|map| map.leave.available_permits() < CHANNELS_AHEAD) {
-            map.leave.add_permits(1);
+        if let Some(map) = map {
+            give_back(&map.leave);
         }
         Ok(())
     }
@@ -126,6 +127,19 @@ impl Actor {
             file.retract_tiles(&context);
         }
         Ok(())
+    }
+}
+
+/// Waits until the client has received enough of what is under way.
+async fn leave_to_send(leave: &Semaphore) {
+    if let Ok(Ok(permit)) = tokio::time::timeout(SILENCE, leave.acquire()).await {
+        permit.forget();
+    }
+}
+
+fn give_back(leave: &Semaphore) {
+    if leave.available_permits() < CHANNELS_AHEAD {
+        leave.add_permits(1);
     }
 }
 
