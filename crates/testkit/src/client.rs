@@ -191,10 +191,9 @@ impl Client {
             let message = M::decode(frame.payload).map_err(|e| ClientError::Garbled(e.to_string()))?;
             Ok((frame.header, message))
         };
-        if let Some(at) = self.kept.iter().position(|frame| frame.header.event == event) {
-            if let Some(frame) = self.kept.remove(at) {
-                return decode(frame);
-            }
+        let kept = self.kept.iter().position(|frame| frame.header.event == event);
+        if let Some(frame) = kept.and_then(|at| self.kept.remove(at)) {
+            return decode(frame);
         }
         let waiting = async {
             loop {
