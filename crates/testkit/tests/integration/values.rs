@@ -199,14 +199,6 @@ async fn histograms_are_the_same_with_little_memory() {
 
 async fn compare_histograms(oracle: &Oracle, mut viewing: Viewing) {
     let mut differences = Differences::default();
-    let fixed = messages::HistogramConfig {
-        channel: -1,
-        fixed_num_bins: true,
-        num_bins: 17,
-        fixed_bounds: true,
-        bounds: Some(messages::DoubleBounds { min: 0.5, max: 2.25 }),
-        ..Default::default()
-    };
     for file in &oracle.files {
         viewing.open(&file.name).await;
         for plane in &file.planes {
@@ -223,7 +215,7 @@ async fn compare_histograms(oracle: &Oracle, mut viewing: Viewing) {
                 message.histograms.as_ref(),
                 plane.histogram.as_ref(),
             );
-            viewing.want_histograms(-1, vec![fixed.clone()]).await;
+            viewing.want_histograms(-1, vec![seventeen_bins()]).await;
             let message = viewing.histogram(plane, true).await;
             let expected = plane.fixed_histogram.as_ref();
             differences.histogram(&|| what("with fixed bins"), message.histograms.as_ref(), expected);
@@ -263,28 +255,76 @@ async fn statistics_of_the_image_are_those_of_its_finite_pixels() {
     let mut viewing = Viewing::start(oracle.folder()).await;
     for file in &oracle.files {
         viewing.open(&file.name).await;
-        viewing.want_statistics(&STATISTICS).await;
+        viewing.want_statistics("", &STATISTICS).await;
         for plane in &file.planes {
             viewing.look_at(plane.channel, plane.stokes).await;
-            let found = statistics(&viewing.statistics(plane).await);
-            let scale = plane.statistics["RMS"].unwrap_or_default();
-            for kind in STATISTICS {
-                let name = kind.as_str_name();
-                let what = || {
-                    format!(
-                        "{} channel {} Stokes {} {name}",
-                        file.name, plane.channel, plane.stokes
-                    )
-                };
-                match (found.get(&kind), plane.statistics.get(name)) {
-                    (Some(&found), Some(&expected)) => differences.number(&what, found, expected, scale),
-                    (found, expected) => differences.check(found.is_none() && expected.is_none(), || {
-                        format!("{}: {found:?} instead of {expected:?}", what())
-                    }),
-                }
-            }
+            let message = viewing.statistics(plane).await;
+            compare_statistics(&mut differences, &file.name, plane, &message);
         }
         viewing.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinate_may_name_another_polarisation_than_the_one_in_view() {
+    let Some(oracle) = Oracle::get() else { return };
+    let mut differences = Differences::default();
+    let mut viewing = Viewing::start(oracle.folder()).await;
+    for file in oracle.files.iter().filter(|file| file.shape[3] > 1) {
+        viewing.open(&file.name).await;
+        for cube in &file.cubes {
+            let first = |plane: &&oracle::Plane| (plane.channel, plane.stokes) == (0, cube.stokes);
+            let plane = file.planes.iter().find(first).unwrap();
+            let coordinate = format!("{}z", cube.name);
+            viewing.want_statistics(&coordinate, &STATISTICS).await;
+            let message = viewing.statistics(plane).await;
+            compare_statistics(&mut differences, &file.name, plane, &message);
+
+            let histogram = messages::HistogramConfig {
+                coordinate: coordinate.clone(),
+                ..seventeen_bins()
+            };
+            viewing.want_histograms(-1, vec![histogram]).await;
+            let message = viewing.histogram(plane, true).await;
+            differences.histogram(
+                &|| format!("{} {coordinate}", file.name),
+                message.histograms.as_ref(),
+                plane.fixed_histogram.as_ref(),
+            );
+        }
+        viewing.close().await;
+    }
+}
+
+fn compare_statistics(
+    differences: &mut Differences,
+    file: &str,
+    plane: &oracle::Plane,
+    message: &messages::RegionStatsData,
+) {
+    let found = statistics(message);
+    let scale = plane.statistics["RMS"].unwrap_or_default();
+    for kind in STATISTICS {
+        let name = kind.as_str_name();
+        let what = || format!("{file} channel {} Stokes {} {name}", plane.channel, plane.stokes);
+        match (found.get(&kind), plane.statistics.get(name)) {
+            (Some(&found), Some(&expected)) => differences.number(&what, found, expected, scale),
+            (found, expected) => differences.check(found.is_none() && expected.is_none(), || {
+                format!("{}: {found:?} instead of {expected:?}", what())
+            }),
+        }
+    }
+}
+
+/// The fixed histogram that the oracle has of each plane.
+fn seventeen_bins() -> messages::HistogramConfig {
+    messages::HistogramConfig {
+        channel: -1,
+        fixed_num_bins: true,
+        num_bins: 17,
+        fixed_bounds: true,
+        bounds: Some(messages::DoubleBounds { min: 0.5, max: 2.25 }),
+        ..Default::default()
     }
 }
 

@@ -148,6 +148,7 @@ class Writer:
         self.write_shapes()
         self.write_large()
         self.write_axes()
+        self.write_beams()
         self.write_containers()
 
     def write_sample_types(self):
@@ -218,6 +219,7 @@ class Writer:
             intensity += 2
             data[..., 5:9, 11:30] = np.nan
             data[..., 20, 20] = 0
+            intensity[..., 21, 21] = 0
             return data.astype(np.float32)
 
         self.write("freq-stokes.fits", polarised("a", "freq-stokes"), axes=(spectral, stokes))
@@ -226,6 +228,27 @@ class Writer:
         self.write("degenerate.fits", flat, axes=(spectral, stokes))
         self.write("degenerate-stokes.fits", scene("deep", (6, 1, 60, 80)), axes=(stokes, spectral))
         self.write("plain-4d.fits", scene("plain", (1, 3, 60, 80)), axes=(spectral,))
+
+    def write_beams(self):
+        """A beam for each channel, in a table as CASA writes it."""
+        name = "beams.fits"
+        image = fits.PrimaryHDU(scene(name, (3, 40, 50)).astype(np.float32))
+        celestial(image.header, beam=False)
+        spectral(image.header, 3)
+        image.header["CASAMBM"] = True
+        axes = [
+            fits.Column(name=axis, format="E", unit=unit, array=np.array(values, np.float32))
+            for axis, unit, values in (
+                ("BMAJ", "arcsec", (2.5, 2.25, 3.0)),
+                ("BMIN", "arcsec", (1.5, 2.25, 1.75)),
+                ("BPA", "deg", (10, 20, 30)),
+            )
+        ]
+        places = [fits.Column(name="CHAN", format="J", array=[0, 1, 2]), fits.Column(name="POL", format="J", array=[0] * 3)]
+        table = fits.BinTableHDU.from_columns(axes + places, name="BEAMS")
+        table.header["NCHAN"], table.header["NPOL"] = 3, 1
+        fits.HDUList([image, table]).writeto(self.folder / name)
+        self.keep(name, (spectral,))
 
     def write_containers(self):
         cube = scattered("gz", scene("gz", (3, 130, 300))).astype(np.float32)
@@ -308,7 +331,22 @@ def deviation(values):
     return math.sqrt(total((values - mean(values)) ** 2) / (values.size - 1))
 
 
-def statistics(plane, header):
+def beam_area(path, channel):
+    """In pixels; None without a beam."""
+    with fits.open(path) as file:
+        header = next(hdu.header for hdu in file if hdu.data is not None)
+        if "BEAMS" in file:
+            beam = file["BEAMS"].data[channel]
+            axes = float(beam["BMAJ"]) / 3600 * float(beam["BMIN"]) / 3600
+        elif "BMAJ" in header:
+            axes = header["BMAJ"] * header["BMIN"]
+        else:
+            return None
+    return math.pi / (4 * math.log(2)) * axes / abs(header["CDELT1"] * header["CDELT2"])
+
+
+def statistics(plane, beam):
+    """`beam` is its area in pixels; without it there is no flux density."""
     values = finite(plane).astype(np.float64)
     names = ("Sum", "Mean", "RMS", "Sigma", "SumSq", "Min", "Max", "Extrema")
     if values.size == 0:
@@ -328,9 +366,8 @@ def statistics(plane, header):
         )
         result = dict(zip(names, numbers))
     result["NumPixels"] = values.size
-    if "BMAJ" in header:
-        beam = math.pi / (4 * math.log(2)) * header["BMAJ"] * header["BMIN"]
-        result["FluxDensity"] = result["Sum"] / (beam / abs(header["CDELT1"] * header["CDELT2"]))
+    if beam is not None:
+        result["FluxDensity"] = result["Sum"] / beam
     return result
 
 
@@ -363,18 +400,17 @@ class Expectation:
 
     def file(self, path, pixels):
         """`pixels` as [stokes, channel, y, x]."""
-        with fits.open(path) as file:
-            header = next(hdu.header for hdu in file if hdu.data is not None)
         polarisations = {(STOKES[i] if len(pixels) > 1 else ""): (i, cube) for i, cube in enumerate(pixels)}
         if len(pixels) == 4:
             for name, number in COMPUTED.items():
                 polarisations[name] = (number, polarised(pixels, name))
         depth, height, width = pixels.shape[1:]
+        beams = [beam_area(path, channel) for channel in range(depth)]
         return {
             "name": path.name,
             "shape": [width, height, depth, len(pixels)],
             "planes": [
-                self.plane(plane, channel, number, header)
+                self.plane(plane, channel, number, beams[channel])
                 for number, cube in polarisations.values()
                 for channel, plane in enumerate(cube)
             ],
@@ -389,7 +425,7 @@ class Expectation:
             ],
         }
 
-    def plane(self, plane, channel, number, header):
+    def plane(self, plane, channel, number, beam):
         height, width = plane.shape
         low, high = 0.5, 2.25
         return {
@@ -407,7 +443,7 @@ class Expectation:
                 }
                 for layer, x, y, tile in tiles(plane)
             ],
-            "statistics": statistics(plane, header),
+            "statistics": statistics(plane, beam),
             "histogram": histogram(plane, width, height),
             "fixed_histogram": histogram(plane, width, height, 17, (low, high)),
         }

@@ -220,12 +220,12 @@ impl Viewing {
         .await
     }
 
-    pub(super) async fn want_statistics(&mut self, kinds: &[StatsType]) {
+    pub(super) async fn want_statistics(&mut self, coordinate: &str, kinds: &[StatsType]) {
         let request = messages::SetStatsRequirements {
             file_id: self.file_id,
             region_id: IMAGE,
             stats_configs: vec![StatsConfig {
-                coordinate: String::new(),
+                coordinate: coordinate.to_owned(),
                 stats_types: kinds.iter().map(|&kind| kind.into()).collect(),
             }],
         };
