@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     };
     run_aside(cargo().args(["build", "--release", "--package", "chartroom"]))?;
 
-    let mut server = Command::new(places::server("release"));
+    let mut server = Command::new(places::binary("chartroom", "release"));
     server.arg("serve").arg(folder).arg("--frontend").arg(frontend);
     server.arg("--state-dir").arg(places::fetched("state"));
     if let Some(port) = options.port {

@@ -13,10 +13,10 @@ pub(crate) fn fetched(name: &str) -> PathBuf {
     root().join(".chartroom").join(name)
 }
 
-/// The server's binary in a profile's folder (`debug` or `release`).
-pub(crate) fn server(profile: &str) -> PathBuf {
+/// A binary of the workspace in a profile's folder (`debug` or `release`).
+pub(crate) fn binary(name: &str, profile: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     target
         .join(profile)
-        .join(format!("chartroom{}", std::env::consts::EXE_SUFFIX))
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }

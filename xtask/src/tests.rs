@@ -112,7 +112,7 @@ fn in_browser() -> Outcome<Count> {
     command
         .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
         .current_dir(folder)
-        .env("CHARTROOM_SERVER", places::server("debug"))
+        .env("CHARTROOM_SERVER", places::binary("chartroom", "debug"))
         .env("CHARTROOM_CHROMIUM", chromium)
         .env("CHARTROOM_DATA", data);
     counted(&mut command, |line| {
