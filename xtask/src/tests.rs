@@ -87,7 +87,7 @@ fn rust() -> Outcome<Count> {
                 .env("CHARTROOM_ASTROPY_DATA", oracles.files);
         }
         Err(error) => {
-            eprintln!("Tests against numpy, astropy and zfpy cannot be made and will fail: {error}")
+            eprintln!("Tests against numpy, astropy and zfpy cannot be made and will fail: {error}");
         }
     }
     counted(&mut command, |line| {
