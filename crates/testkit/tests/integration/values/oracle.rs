@@ -124,6 +124,8 @@ impl Oracle {
         let folder = tempfile::tempdir().unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/values.py");
         let output = Command::new(python)
+            // No compiled modules among the sources.
+            .arg("-B")
             .arg(script)
             .arg(folder.path())
             .output()
