@@ -67,7 +67,9 @@ async fn a_second_link_takes_a_session_over_with_its_files_and_the_first_is_clos
         assert!(ack.success);
         assert_eq!((ack.session_id, ack.session_type()), (id, SessionType::Resumed));
         assert!(goodbye(&mut old).await.starts_with("4409 "));
-        new.ask_tiles(3, vec![tile_number(0, 0, 0)], ZFP, 11.0).await.unwrap();
+        new.ask_tiles(3, vec![tile_number(0, 0, 0)], ZFP, 11.0)
+            .await
+            .unwrap();
         assert_eq!(new.tiles().await.unwrap().1.len(), 1);
         old = new;
     }

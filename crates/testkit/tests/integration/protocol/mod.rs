@@ -1,12 +1,20 @@
 //! How the server behaves on the wire: what it answers to what, in which order, and what it refuses.
 
 mod access;
+mod animation;
+mod cursor;
+mod files;
 mod frames;
+mod histograms;
+mod hostile;
 mod links;
+mod requests;
+mod tiles;
 
 use std::path::Path;
 
 use chartroom_icd::messages::CompressionType;
+use chartroom_icd::messages::set_spatial_requirements::SpatialConfig;
 use chartroom_icd::{Frame, ServerMessage, messages};
 use chartroom_testkit::client::Client;
 use chartroom_testkit::fits::{Header, image};
@@ -78,4 +86,51 @@ async fn fence(client: &mut Client) -> Vec<Frame> {
 /// Whether a text is a sentence for a person.
 fn is_sentence(text: &str) -> bool {
     text.len() > 10 && text.ends_with('.') && text.starts_with(|c: char| c.is_uppercase())
+}
+
+/// The wish for profiles of the cursor: coordinate, start, end and mip of each.
+fn spatial(file_id: i32, profiles: &[(&str, i32, i32, i32)]) -> messages::SetSpatialRequirements {
+    let profile = |&(coordinate, start, end, mip): &(&str, i32, i32, i32)| SpatialConfig {
+        coordinate: coordinate.into(),
+        start,
+        end,
+        mip,
+        ..Default::default()
+    };
+    messages::SetSpatialRequirements {
+        file_id,
+        region_id: 0,
+        spatial_profiles: profiles.iter().map(profile).collect(),
+    }
+}
+
+async fn move_cursor(client: &mut Client, file_id: i32, x: f32, y: f32) {
+    let point = Some(messages::Point { x, y });
+    let cursor = messages::SetCursor {
+        file_id,
+        point,
+        ..Default::default()
+    };
+    client.send(cursor).await.unwrap();
+}
+
+/// A wish for tiles, compressed as for viewing.
+fn wish(file_id: i32, tiles: &[i32]) -> messages::AddRequiredTiles {
+    messages::AddRequiredTiles {
+        file_id,
+        tiles: tiles.to_vec(),
+        compression_type: ZFP.into(),
+        compression_quality: 11.0,
+        ..Default::default()
+    }
+}
+
+/// The wish to look at a channel.
+fn channel(file_id: i32, channel: i32, tiles: &[i32]) -> messages::SetImageChannels {
+    messages::SetImageChannels {
+        file_id,
+        channel,
+        required_tiles: Some(wish(file_id, tiles)),
+        ..Default::default()
+    }
 }

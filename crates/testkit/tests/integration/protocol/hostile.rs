@@ -1,0 +1,411 @@
+//! A server in a process of its own: what it holds, and how it takes nonsense.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use chartroom_icd::messages::{
+    CloseFile, FileInfoRequest, FileListRequest, HistogramConfig, OpenFile, RegisterViewer,
+    SetHistogramRequirements, SetRegion, SetSpectralRequirements, SetStatsRequirements, StartAnimation,
+    StopAnimation, StopFileList,
+};
+use chartroom_icd::{EventType, Frame, Header, Request};
+use chartroom_testkit::client::{Client, Incoming};
+use chartroom_testkit::server::TestServer;
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{ICD, channel, spatial, wish, write_cube};
+
+/// Set for the process that is to be a server.
+const SERVE: &str = "CHARTROOM_TESTKIT_SERVE";
+
+/// Not a test by itself: the tests below start this binary again to be their server.
+#[tokio::test]
+async fn serves_until_its_standard_input_ends() {
+    if std::env::var_os(SERVE).is_none() {
+        return;
+    }
+    let server = TestServer::start_with(|options| options.memory_limit = Some(64 << 20))
+        .await
+        .unwrap();
+    write_cube(&server.folder().join("cube.fits"), [300, 200, 12]);
+    println!("\nurl {}", server.url());
+    let told_to_stop = || std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    tokio::task::spawn_blocking(told_to_stop).await.unwrap().unwrap();
+    server.stop().await;
+}
+
+/// A server in another process.
+struct Elsewhere {
+    process: Child,
+    url: String,
+}
+
+impl Elsewhere {
+    async fn start() -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "protocol::hostile::serves_until_its_standard_input_ends",
+                "--exact",
+                "--nocapture",
+            ])
+            .env(SERVE, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let url = loop {
+            let line = lines.next_line().await.unwrap().unwrap();
+            if let Some(url) = line.strip_prefix("url ") {
+                break url.to_owned();
+            }
+        };
+        // Whoever writes to a pipe that nobody reads is stopped.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { process, url }
+    }
+
+    /// A number of `GET /metrics`; 0 while nothing was recorded.
+    async fn metric(&self, name: &str) -> f64 {
+        let (authority, token) = self.url["http://".len()..].split_once("/?token=").unwrap();
+        let mut stream = tokio::net::TcpStream::connect(authority).await.unwrap();
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let line = answer.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0.0, |value| value.trim().parse().unwrap())
+    }
+
+    async fn sessions(&self) -> f64 {
+        self.metric("chartroom_sessions{state=\"live\"}").await
+    }
+
+    /// How often the process has the cube open.
+    #[cfg(target_os = "linux")]
+    fn open_cubes(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.process.id().unwrap())).unwrap();
+        files
+            .flatten()
+            .filter_map(|file| std::fs::read_link(file.path()).ok())
+            .filter(|path| path.ends_with("cube.fits"))
+            .count()
+    }
+
+    /// Memory of the process in bytes.
+    #[cfg(target_os = "linux")]
+    fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id().unwrap())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+}
+
+/// Waits until something is so, and no longer than ten seconds.
+async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so().await {
+        assert!(begin.elapsed() < Duration::from_secs(10), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_session_that_ends_closes_its_files_and_is_not_counted_any_more() {
+    let server = Elsewhere::start().await;
+    assert_eq!(server.sessions().await, 0.0);
+    let mut first = Client::register(&server.url, ICD).await.unwrap();
+    let mut second = Client::register(&server.url, ICD).await.unwrap();
+    first.open("", "cube.fits", 0).await.unwrap();
+    second.open("", "cube.fits", 0).await.unwrap();
+    second.open("", "cube.fits", 1).await.unwrap();
+    assert_eq!(server.sessions().await, 2.0);
+    assert!(server.open_cubes() > 0);
+    first.close().await.unwrap();
+    eventually("a closed link ends its session", async || {
+        server.sessions().await == 1.0
+    })
+    .await;
+    second.ask_tiles(0, vec![0], super::ZFP, 11.0).await.unwrap();
+    second.tiles().await.unwrap();
+    // The other one breaks off without a word.
+    drop(second);
+    eventually("a lost link ends its session", async || {
+        server.sessions().await == 0.0
+    })
+    .await;
+    eventually("the files of a session that ended are closed", async || {
+        server.open_cubes() == 0
+    })
+    .await;
+    eventually("nothing waits for clients that are gone", async || {
+        server.metric("chartroom_outbox_bytes").await == 0.0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_with_clients_at_work_stops_within_five_seconds() {
+    let mut server = Elsewhere::start().await;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::register(&server.url, ICD).await.unwrap();
+        client.open("", "cube.fits", 0).await.unwrap();
+        let play = StartAnimation {
+            last_frame: Some(chartroom_icd::messages::AnimationFrame {
+                channel: 11,
+                stokes: 0,
+            }),
+            frame_rate: 60,
+            looping: true,
+            required_tiles: Some(wish(0, &[1 << 24])),
+            ..Default::default()
+        };
+        client.send(play).await.unwrap();
+        clients.push(client);
+    }
+    let begin = Instant::now();
+    drop(server.process.stdin.take());
+    let status = server.process.wait().await.unwrap();
+    assert!(status.success());
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+/// Reproducible random numbers (Marsaglia 2003, xorshift64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+}
+
+/// The number of the requests that mark how far the server has come.
+const MARK: u32 = u32::MAX;
+
+fn open(file_id: i32) -> Request {
+    let file = "cube.fits".into();
+    let open = OpenFile {
+        file,
+        file_id,
+        ..Default::default()
+    };
+    open.into()
+}
+
+/// One good request of each kind that makes the server work.
+fn good_requests() -> Vec<Request> {
+    let config = HistogramConfig {
+        num_bins: 100,
+        channel: -1,
+        ..Default::default()
+    };
+    let spectrum = chartroom_icd::messages::set_spectral_requirements::SpectralConfig {
+        coordinate: "z".into(),
+        ..Default::default()
+    };
+    let cursor = chartroom_icd::messages::SetCursor {
+        point: Some(chartroom_icd::messages::Point { x: 9.0, y: 9.0 }),
+        ..Default::default()
+    };
+    vec![
+        open(1),
+        RegisterViewer::default().into(),
+        FileListRequest::default().into(),
+        StopFileList::default().into(),
+        FileInfoRequest {
+            file: "cube.fits".into(),
+            ..Default::default()
+        }
+        .into(),
+        wish(0, &[0, 1 << 24, 1 << 24 | 1]).into(),
+        channel(0, 7, &[1 << 24, 1 << 24 | 1]).into(),
+        spatial(0, &[("x", 0, 0, 1), ("y", 10, 90, 4)]).into(),
+        cursor.into(),
+        SetSpectralRequirements {
+            spectral_profiles: vec![spectrum],
+            ..Default::default()
+        }
+        .into(),
+        SetHistogramRequirements {
+            region_id: -1,
+            histograms: vec![config.clone()],
+            ..Default::default()
+        }
+        .into(),
+        SetHistogramRequirements {
+            region_id: -2,
+            histograms: vec![config],
+            ..Default::default()
+        }
+        .into(),
+        SetStatsRequirements {
+            region_id: -1,
+            ..Default::default()
+        }
+        .into(),
+        StartAnimation {
+            last_frame: Some(chartroom_icd::messages::AnimationFrame {
+                channel: 11,
+                stokes: 0,
+            }),
+            frame_rate: 30,
+            looping: true,
+            required_tiles: Some(wish(0, &[0])),
+            ..Default::default()
+        }
+        .into(),
+        StopAnimation::default().into(),
+        SetRegion::default().into(),
+        CloseFile { file_id: 1 }.into(),
+    ]
+}
+
+/// A good frame with something wrong with it.
+fn mutated(random: &mut Random, good: &[Request]) -> Vec<u8> {
+    let request = &good[random.below(good.len())];
+    let header = Header {
+        event: request.event() as i32 as u16,
+        version: ICD,
+        request_id: random.next() as u32 % MARK,
+    };
+    let mut frame = [&header.to_bytes()[..], &request.encode()].concat();
+    for _ in 0..random.below(4) {
+        let at = random.below(frame.len());
+        match random.below(6) {
+            0 => frame.truncate(at),
+            1 => frame.extend_from_slice(&random.next().to_le_bytes()),
+            2 if at > 8 => frame.insert(at, random.next() as u8),
+            3 => frame[..2].copy_from_slice(&(random.below(95) as u16).to_le_bytes()),
+            // Headers are left alone mostly, or everything would be refused at the door.
+            _ if at >= 8 || random.below(10) == 0 => frame[at] ^= 1 << random.below(8),
+            _ => {}
+        }
+        if frame.len() < 8 {
+            break;
+        }
+    }
+    frame
+}
+
+/// Sends mutated frames on one link, reads everything that is answered, and checks that the link outlives it.
+async fn annoy(url: &str, seed: u64, frames: usize) {
+    let url = url.replacen("http", "ws", 1);
+    let (socket, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
+    let (mut sink, mut stream) = socket.split();
+    let (marks, mut marked) = tokio::sync::mpsc::unbounded_channel();
+    let reading = tokio::spawn(async move {
+        let mut answers = 0_usize;
+        while let Some(message) = stream.next().await {
+            answers += 1;
+            match message.unwrap() {
+                Message::Text(text) if text.as_str() == "PONG" => return answers,
+                Message::Binary(bytes) => {
+                    // An empty frame is answered by an empty one.
+                    let header = Frame::split(bytes).ok().map(|frame| frame.header);
+                    let is_mark =
+                        |h: Header| h.event == EventType::OpenFileAck as u16 && h.request_id == MARK;
+                    if header.is_some_and(is_mark) {
+                        marks.send(()).unwrap();
+                    }
+                }
+                Message::Close(frame) => panic!("the server closed the link: {frame:?}"),
+                _ => {}
+            }
+        }
+        panic!("the link broke");
+    });
+    let intact = |request: &Request, request_id| {
+        let header = Header {
+            event: request.event() as i32 as u16,
+            version: ICD,
+            request_id,
+        };
+        Message::Binary([&header.to_bytes()[..], &request.encode()].concat().into())
+    };
+    // The session takes its requests in order and refuses this one at once.
+    let mark = OpenFile {
+        file_id: -2,
+        ..Default::default()
+    };
+    let good = good_requests();
+    let mut random = Random(seed);
+    sink.send(intact(&RegisterViewer::default().into(), 1))
+        .await
+        .unwrap();
+    for number in 0..frames {
+        if number % 50 == 0 {
+            sink.send(intact(&mark.clone().into(), MARK)).await.unwrap();
+            let answer = tokio::time::timeout(Duration::from_secs(30), marked.recv()).await;
+            answer.unwrap().unwrap();
+            sink.send(intact(&open(0), 2)).await.unwrap();
+        }
+        let frame = mutated(&mut random, &good);
+        sink.send(Message::Binary(frame.into())).await.unwrap();
+    }
+    sink.send(Message::Text("PING".into())).await.unwrap();
+    let answers = tokio::time::timeout(Duration::from_secs(30), reading)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(answers > frames / 10, "only {answers} answers");
+}
+
+#[tokio::test]
+async fn ten_thousand_mutated_frames_harm_neither_the_server_nor_other_clients() {
+    let server = Elsewhere::start().await;
+    let url = server.url.clone();
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let neighbour = tokio::spawn(async move {
+        let mut client = Client::register(&url, ICD).await.unwrap();
+        client.open("", "cube.fits", 0).await.unwrap();
+        let mut served = 0;
+        while stopped.try_recv().is_err() {
+            client
+                .send(channel(0, served % 12, &[1 << 24, 1 << 24 | 1]))
+                .await
+                .unwrap();
+            assert_eq!(client.tiles().await.unwrap().0.channel, served % 12);
+            client.take_kept();
+            served += 1;
+        }
+        client.send_raw(Message::Text("PING".into())).await.unwrap();
+        while client.next().await.unwrap() != Incoming::Text("PONG".into()) {}
+        served
+    });
+    let mut memory = Vec::new();
+    for round in 0..4 {
+        annoy(&server.url, 0x9E37_79B9_7F4A_7C15 + round, 2500).await;
+        #[cfg(target_os = "linux")]
+        memory.push(server.memory());
+
+        #[cfg(not(target_os = "linux"))]
+        memory.push(0_u64);
+    }
+    stop.send(()).unwrap();
+
+    let served = neighbour.await.unwrap();
+    assert!(served > 3, "the neighbour was served only {served} times");
+    // The first rounds fill caches and the pools of the allocator.
+    assert!(memory[3] < memory[1] + (48 << 20), "memory grew: {memory:?}");
+    assert!(memory[3] < 400 << 20, "memory grew: {memory:?}");
+}
