@@ -8,7 +8,7 @@ use chartroom_sched::{CancelToken, Class};
 use tokio::sync::Semaphore;
 
 use crate::ViewerError;
-use crate::image::Plane;
+use crate::image::{Plane, Polarisation};
 use crate::session::Actor;
 use crate::tiles::TileWish;
 
@@ -22,6 +22,7 @@ const SILENCE: std::time::Duration = std::time::Duration::from_secs(1);
 /// What is at work for the channel map of a file.
 #[derive(Debug)]
 pub(crate) struct ChannelMap {
+    polarisation: Polarisation,
     /// One token for each channel under way, cancelled when the channel leaves the screen.
     channels: Vec<(u32, CancelToken)>,
     token: CancelToken,
@@ -40,8 +41,17 @@ impl Actor {
         let file = self.file(file_id)?;
         let shape = file.image().shape();
         let polarisation = file.image().polarisation(request.stokes)?;
+        if file
+            .channel_map
+            .as_ref()
+            .is_some_and(|map| map.polarisation != polarisation)
+        {
+            self.end_channel_map(file_id)?;
+        }
+        let file = self.file(file_id)?;
         let life = file.life.clone();
         let map = file.channel_map.get_or_insert_with(|| ChannelMap {
+            polarisation,
             channels: Vec::new(),
             token: life.child(),
             leave: Arc::new(Semaphore::new(CHANNELS_AHEAD)),
@@ -118,7 +128,7 @@ impl Actor {
         Ok(())
     }
 
-    /// Goes back to viewing a single channel.
+    /// Gives up all channels: a single one is viewed again, or another polarisation.
     pub(crate) fn end_channel_map(&mut self, file_id: i32) -> Result<(), ViewerError> {
         let context = self.context.clone();
         let file = self.file(file_id)?;

@@ -228,6 +228,8 @@ impl Group {
     pub(crate) async fn send(self, context: &Context, before_last: impl Future<Output = ()>) {
         if let Err(error) = self.try_send(context, before_last).await {
             context.complain(Some(self.file_id), "tiles", &error).await;
+            // The client counts groups, also those that broke; one that is stale is not admitted.
+            self.post(context, self.sync(true)).await;
         }
     }
 
