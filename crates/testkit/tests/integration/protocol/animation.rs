@@ -330,3 +330,19 @@ async fn an_animation_started_and_stopped_behind_the_opening_does_not_run() {
     let end = all::<RasterTileSync>(&frames).pop().unwrap();
     assert_eq!((end.animation_id, end.channel), (0, 4));
 }
+
+#[tokio::test]
+async fn closing_the_file_ends_its_animation() {
+    let (_server, mut client) = server_with_cube().await;
+    client.open("", "cube.fits", 0).await.unwrap();
+    client.open("", "cube.fits", 1).await.unwrap();
+    let id = start(&mut client, play(0, 0, 11)).await;
+    watch(&mut client, id, 2).await;
+    client.send(CloseFile { file_id: 0 }).await.unwrap();
+    fence(&mut client).await;
+    client.send(wish(1, &[0])).await.unwrap();
+    assert_eq!(client.tiles().await.unwrap().0.file_id, 1);
+    let frames = fence(&mut client).await;
+    assert!(all::<RasterTileSync>(&frames).is_empty());
+    assert!(all::<ErrorData>(&frames).is_empty());
+}

@@ -479,3 +479,51 @@ async fn a_spatial_requirement_of_a_region_is_refused_with_a_sentence() {
     client.send(request).await.unwrap();
     assert!(is_sentence(&client.wait::<ErrorData>().await.unwrap().message));
 }
+
+#[tokio::test]
+async fn a_file_that_ends_too_early_is_told_of_in_a_sentence_and_harms_nothing_else() {
+    let (server, mut client) = server_with_cube().await;
+    let whole = image(&Header::image::<f32>(&[300, 200]), |i| i as f32);
+    std::fs::write(server.folder().join("short.fits"), &whole[..whole.len() / 2]).unwrap();
+    let open = OpenFile {
+        file: "short.fits".into(),
+        file_id: 4,
+        ..Default::default()
+    };
+    client.send(open).await.unwrap();
+    let ack = client.wait::<OpenFileAck>().await.unwrap();
+    if ack.success {
+        client.ask_tiles(4, vec![0], ZFP, 11.0).await.unwrap();
+        let error = client.wait::<ErrorData>().await.unwrap();
+        assert!(is_sentence(&error.message), "{}", error.message);
+    } else {
+        assert!(is_sentence(&ack.message), "{}", ack.message);
+    }
+    client.open("", "cube.fits", 4).await.unwrap();
+    client.ask_tiles(4, vec![0], ZFP, 11.0).await.unwrap();
+    assert_eq!(client.tiles().await.unwrap().0.file_id, 4);
+}
+
+/// A file that is changed while it is open: what is read of it may be old, new or an error, but the server lives.
+#[tokio::test]
+async fn a_file_that_is_cut_short_while_it_is_open_leads_to_errors_and_nothing_else() {
+    let (server, mut client) = server_with_cube().await;
+    client.open("", "cube.fits", 0).await.unwrap();
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(server.folder().join("cube.fits"))
+        .unwrap();
+    file.set_len(2880 + 300 * 200 * 4 * 3).unwrap();
+    client.send(super::channel(0, 9, &[0])).await.unwrap();
+    // The group that breaks is ended all the same.
+    let is_end = |frame: &Frame| of_kind::<RasterTileSync>(frame).is_some_and(|sync| sync.end_sync);
+    let frames = client.until(is_end).await.unwrap();
+    assert!(all::<RasterTileData>(&frames).is_empty());
+    let errors = all::<ErrorData>(&frames);
+    assert!(!errors.is_empty());
+    for error in errors {
+        assert!(is_sentence(&error.message), "{}", error.message);
+    }
+    client.send(super::channel(0, 1, &[0])).await.unwrap();
+    assert_eq!(client.tiles().await.unwrap().0.channel, 1);
+}

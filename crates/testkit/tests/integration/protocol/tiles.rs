@@ -9,6 +9,7 @@ use chartroom_icd::messages::{
     RegionHistogramData, RemoveRequiredTiles, SetImageChannels,
 };
 use chartroom_testkit::client::{Client, tile_number};
+use chartroom_testkit::fits::{Header, image};
 
 use super::{all, channel, cube_value, fence, is_sentence, of_kind, server_with_cube, wish};
 
@@ -308,5 +309,48 @@ async fn the_channel_map_waits_for_a_client_that_does_not_say_what_it_received()
     for at in 9..12 {
         received(&mut client, at - 1).await;
         assert_eq!(client.tiles().await.unwrap().0.channel, at);
+    }
+}
+
+#[tokio::test]
+async fn another_polarisation_makes_all_of_the_channel_map_stale() {
+    let (server, mut client) = server_with_cube().await;
+    let header = Header::image::<u8>(&[300, 200, 12, 2])
+        .with("CTYPE3", "FREQ")
+        .with("CTYPE4", "STOKES")
+        .with("CRVAL4", 1.0)
+        .with("CRPIX4", 1.0)
+        .with("CDELT4", 1.0);
+    std::fs::write(server.folder().join("stokes.fits"), image(&header, |i| i as u8)).unwrap();
+    client.open("", "stokes.fits", 0).await.unwrap();
+    for round in 0..5 {
+        let (old, new) = (round % 2, 1 - round % 2);
+        client
+            .send(SetImageChannels {
+                stokes: old,
+                ..map([0, 11], [0, 11])
+            })
+            .await
+            .unwrap();
+        fence(&mut client).await;
+        client
+            .send(SetImageChannels {
+                stokes: new,
+                ..map([0, 5], [0, 11])
+            })
+            .await
+            .unwrap();
+        // What was written before the second request was taken may still come.
+        fence(&mut client).await;
+        received(&mut client, 0).await;
+        let mut ended = 0;
+        while ended < 5 {
+            let sync = client.wait::<RasterTileSync>().await.unwrap();
+            assert_eq!(sync.stokes, new);
+            ended += i32::from(sync.end_sync);
+            received(&mut client, sync.channel).await;
+        }
+        client.send(channel(0, 0, &[])).await.unwrap();
+        fence(&mut client).await;
     }
 }
