@@ -84,9 +84,18 @@ impl MipAccumulator {
 #[derive(Debug, Clone)]
 pub struct BlockSums {
     row: BlockRow,
+    /// Complete rows of blocks. One part for each band that was summed apart: putting bands together moves no block.
+    parts: Vec<Part>,
+    extent: Extent,
+}
+
+/// Adjacent rows of blocks.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    /// Number of the first row of blocks.
+    first: usize,
     sums: Vec<f64>,
     counts: Vec<u16>,
-    extent: Extent,
 }
 
 impl BlockSums {
@@ -102,10 +111,16 @@ impl BlockSums {
             });
         }
         let row = BlockRow::new(width, height, mip)?;
+        // Room for all at once: memory that grows is written again and again.
+        let blocks = row.sums.len().saturating_mul(height.div_ceil(mip));
+        let part = Part {
+            first: 0,
+            sums: Vec::with_capacity(blocks),
+            counts: Vec::with_capacity(blocks),
+        };
         Ok(Self {
             row,
-            sums: Vec::new(),
-            counts: Vec::new(),
+            parts: vec![part],
             extent: Extent::default(),
         })
     }
@@ -115,16 +130,14 @@ impl BlockSums {
     /// # Errors
     /// [`Error::Length`] when `rows` is not made of whole rows or holds more than the image still has.
     pub fn push_rows(&mut self, rows: &[f32]) -> Result<(), Error> {
-        let Self {
-            row,
-            sums,
-            counts,
-            extent,
-        } = self;
+        let Self { row, parts, extent } = self;
+        let Some(part) = parts.last_mut() else {
+            return Ok(());
+        };
         row.push_rows(rows, |row_sums, row_counts| {
-            sums.extend_from_slice(row_sums);
+            part.sums.extend_from_slice(row_sums);
             // A block has at most 255 × 255 pixels.
-            counts.extend(row_counts.iter().map(|&count| count as u16));
+            part.counts.extend(row_counts.iter().map(|&count| count as u16));
         })?;
         extent.merge(&std::mem::take(&mut row.extent));
         Ok(())
@@ -135,7 +148,7 @@ impl BlockSums {
     /// # Errors
     /// [`Error::Merge`] when width or mip differ, when either band is incomplete, or when this one does
     /// not end with a whole block.
-    pub fn append(&mut self, next: &Self) -> Result<(), Error> {
+    pub fn append(&mut self, next: Self) -> Result<(), Error> {
         if self.row.width != next.row.width {
             return Err(Error::Merge { what: "widths" });
         }
@@ -145,8 +158,11 @@ impl BlockSums {
         if !self.is_complete() || !next.is_complete() || !self.row.height.is_multiple_of(self.row.mip) {
             return Err(Error::Merge { what: "borders" });
         }
-        self.sums.extend_from_slice(&next.sums);
-        self.counts.extend_from_slice(&next.counts);
+        let first = self.row.height / self.row.mip;
+        self.parts.extend(next.parts.into_iter().map(|part| Part {
+            first: first + part.first,
+            ..part
+        }));
         self.row.height += next.row.height;
         self.row.y = self.row.height;
         self.extent.merge(&next.extent);
@@ -206,12 +222,8 @@ impl BlockSums {
         for row in rows {
             sums.fill(0.0);
             counts.fill(0);
-            let base_rows = row * factor..(row + 1) * factor;
-            let lines = self
-                .sums
-                .chunks_exact(base_width)
-                .zip(self.counts.chunks_exact(base_width));
-            for (line_sums, line_counts) in lines.skip(base_rows.start).take(base_rows.len()) {
+            for (line_sums, line_counts) in (row * factor..(row + 1) * factor).map_while(|row| self.line(row))
+            {
                 let blocks = line_sums[base_columns.clone()].chunks(factor);
                 for (sum, block) in sums.iter_mut().zip(blocks) {
                     *sum += block.iter().sum::<f64>();
@@ -228,6 +240,20 @@ impl BlockSums {
             );
         }
         Ok(means)
+    }
+}
+
+impl BlockSums {
+    /// Sums and counts of a row of blocks; `None` if it has not been taken yet.
+    fn line(&self, row: usize) -> Option<(&[f64], &[u16])> {
+        let width = self.row.sums.len();
+        let after = self.parts.partition_point(|part| part.first <= row);
+        let part = self.parts.get(after.checked_sub(1)?)?;
+        let start = (row - part.first) * width;
+        Some((
+            part.sums.get(start..start + width)?,
+            part.counts.get(start..start + width)?,
+        ))
     }
 }
 

@@ -23,7 +23,7 @@ pub use description::{Axes, Beam, ImageDescription, PixelType, Shape4};
 pub use error::ImageError;
 pub use memory::MemoryImage;
 pub use open::{OpenImage, OpenOptions, describe, open};
-pub use probe::{FileKind, probe, probe_file, probe_folder};
+pub use probe::{FileKind, probe, probe_file, probe_folder, probe_open};
 pub use section::Section;
 pub use source::{ImageSource, Interrupt, never};
 pub use spill::{SpillSpace, SpilledSource};

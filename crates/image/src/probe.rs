@@ -53,9 +53,16 @@ pub fn probe(path: &Path) -> io::Result<Option<FileKind>> {
 /// # Errors
 /// What the operating system says when the file cannot be read.
 pub fn probe_file(path: &Path) -> io::Result<Option<FileKind>> {
-    let mut file = File::open(path)?;
+    probe_open(&mut File::open(path)?)
+}
+
+/// As [`probe_file`], for a file that was just opened; its place of reading is undefined afterwards.
+///
+/// # Errors
+/// What the operating system says when the file cannot be read.
+pub fn probe_open(file: &mut File) -> io::Result<Option<FileKind>> {
     let mut start = [0; 32];
-    let filled = read_some(&mut file, &mut start)?;
+    let filled = read_some(file, &mut start)?;
     let start = start.get(..filled).unwrap_or_default();
     if start.starts_with(b"SIMPLE  =") {
         return Ok(Some(FileKind::Fits));

@@ -188,12 +188,7 @@ impl Cross {
         let values = with_scratch((range.end - range.start) as usize, |out| {
             match columns {
                 Some((first, columns)) => {
-                    let column = columns
-                        .column((self.x - first) as usize)
-                        .skip(range.start as usize);
-                    for (out, value) in out.iter_mut().zip(column) {
-                        *out = value;
-                    }
+                    columns.copy((self.x - first) as usize, range.start as usize, out);
                 }
                 None => {
                     let window = match axis {
@@ -234,5 +229,8 @@ fn visible(config: &SpatialConfig, length: u64) -> Range<u64> {
 
 /// Numbers as the client wants them: bytes, little-endian.
 pub(crate) fn little_endian(values: &[f32]) -> Bytes {
+    if cfg!(target_endian = "little") {
+        return Bytes::copy_from_slice(bytemuck::cast_slice(values));
+    }
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }

@@ -1,5 +1,6 @@
 //! FILE_LIST: what a folder holds. One pass over its entries; the files are looked into by many jobs at once.
 
+use std::fs::{File, FileType};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use chartroom_sched::{CancelToken, Class};
 use crate::ViewerError;
 use crate::file_info::{file_type, seconds};
 use crate::folders::Folder;
-use crate::session::{Actor, Context, Event, Subject, Topic};
+use crate::session::{Actor, Context, Event, Leave, Subject, Topic};
 
 /// Entries that one job looks into: a few milliseconds of work on a local disk.
 const ENTRIES_PER_JOB: usize = 256;
@@ -20,6 +21,9 @@ const ENTRIES_PER_JOB: usize = 256;
 /// When the progress of a long listing is told first, and how often after that.
 const FIRST_PROGRESS: Duration = Duration::from_secs(5);
 const PROGRESS: Duration = Duration::from_secs(2);
+
+/// Name and kind of an entry of a folder.
+type Entry = (String, FileType);
 
 /// What an entry turned out to be.
 #[derive(Debug)]
@@ -41,6 +45,7 @@ impl Actor {
         &mut self,
         request_id: u32,
         request: messages::FileListRequest,
+        leave: Option<Leave>,
     ) -> Result<(), ViewerError> {
         // A new list replaces one that is still being made; both are answered.
         self.on_stop_file_list()?;
@@ -53,6 +58,7 @@ impl Actor {
             let response = list(&context, &token, &request).await;
             context.retract(|subject| subject.topic == Topic::ListProgress);
             context.reply(request_id, &response);
+            drop(leave);
             let _ = context.events.send(Event::Listed { number });
         });
         Ok(())
@@ -141,11 +147,14 @@ impl Listing {
                     }
                     // An entry that vanishes meanwhile is not there.
                     let Ok(entry) = entry else { continue };
+                    let Ok(kind) = entry.file_type() else {
+                        continue;
+                    };
                     let Ok(name) = entry.file_name().into_string() else {
                         continue;
                     };
                     if !name.starts_with('.') {
-                        names.push(name);
+                        names.push((name, kind));
                     }
                 }
                 Ok(names)
@@ -158,16 +167,15 @@ impl Listing {
             Arc::clone(&self.looked_into),
         );
         let viewer = Arc::clone(&context.viewer);
-        let work = context.work(Class::Streaming, token);
-        let pieces: Vec<Vec<String>> = names.chunks(ENTRIES_PER_JOB).map(<[String]>::to_vec).collect();
+        let pieces: Vec<Vec<Entry>> = names.chunks(ENTRIES_PER_JOB).map(<[Entry]>::to_vec).collect();
         let listed = work
-            .each(pieces, move |names, token| {
-                let mut listed = Vec::with_capacity(names.len());
-                for name in names {
+            .each(pieces, move |entries, token| {
+                let mut listed = Vec::with_capacity(entries.len());
+                for entry in entries {
                     if token.is_cancelled() {
                         return Err(chartroom_image::ImageError::Interrupted.into());
                     }
-                    listed.extend(look_into(viewer.options.folders.top(), &folder, name, filter));
+                    listed.extend(look_into(viewer.options.folders.top(), &folder, entry, filter));
                     looked_into.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(listed)
@@ -201,26 +209,33 @@ impl Listing {
     }
 }
 
-/// What an entry of a folder is; `None` if it is not to be shown. Links are followed, but not out of the top.
-fn look_into(top: &Path, folder: &Path, name: String, filter: FileListFilterMode) -> Option<Listed> {
+/// What an entry of a folder is; `None` if it is not to be shown. Links are followed, but not out of the top. Each
+/// entry costs as few calls of the operating system as its kind allows.
+fn look_into(top: &Path, folder: &Path, (name, kind): Entry, filter: FileListFilterMode) -> Option<Listed> {
     let mut path: PathBuf = folder.join(&name);
-    let mut metadata = std::fs::symlink_metadata(&path).ok()?;
-    if metadata.is_symlink() {
+    let mut kind = kind;
+    if kind.is_symlink() {
         path = path.canonicalize().ok().filter(|real| real.starts_with(top))?;
-        metadata = std::fs::metadata(&path).ok()?;
+        kind = std::fs::metadata(&path).ok()?.file_type();
     }
-    if metadata.is_dir() {
+    if kind.is_dir() {
+        let metadata = std::fs::metadata(&path).ok()?;
         return Some(folder_entry(&path, name, &metadata));
     }
-    if !metadata.is_file() {
+    if !kind.is_file() {
         return None;
     }
-    let kind = match filter {
-        FileListFilterMode::Content => Some(chartroom_image::probe_file(&path).ok().flatten()?),
-        FileListFilterMode::Extension => Some(by_extension(&name)?),
-        FileListFilterMode::AllFiles => by_extension(&name),
+    let (kind, metadata) = match filter {
+        FileListFilterMode::Content => {
+            let mut file = File::open(&path).ok()?;
+            let kind = chartroom_image::probe_open(&mut file).ok().flatten()?;
+            (Some(kind), file.metadata().ok()?)
+        }
+        FileListFilterMode::Extension => (Some(by_extension(&name)?), std::fs::metadata(&path).ok()?),
+        FileListFilterMode::AllFiles => (by_extension(&name), std::fs::metadata(&path).ok()?),
     };
-    Some(Listed::File(file_entry(name, kind, &metadata, metadata.len())))
+    let size = metadata.len();
+    Some(Listed::File(file_entry(name, kind, &metadata, size)))
 }
 
 /// A folder, or the image that it is.

@@ -170,23 +170,41 @@ impl Held for Summary {
     }
 }
 
-/// Adjacent columns of a plane, each from the lowest row to the highest.
+/// Adjacent columns of a plane.
 #[derive(Debug)]
 pub(crate) struct Columns {
+    /// Bands of [`COLUMN_ROWS`] rows; in each, one column follows the other.
+    bands: Vec<Vec<f32>>,
     width: usize,
-    values: Vec<f32>,
 }
 
+/// Rows of a column that are read by one job.
+const COLUMN_ROWS: usize = 2048;
+
 impl Columns {
-    /// Column `x`, counted from the first of these.
-    pub(crate) fn column(&self, x: usize) -> impl Iterator<Item = f32> + '_ {
-        self.values.iter().copied().skip(x).step_by(self.width)
+    /// Copies column `x`, counted from the first of these, from row `start` on, as far as `out` goes.
+    pub(crate) fn copy(&self, x: usize, start: usize, out: &mut [f32]) {
+        let first_band = start / COLUMN_ROWS;
+        let mut start = start % COLUMN_ROWS;
+        let mut rest = out;
+        for band in self.bands.iter().skip(first_band) {
+            let rows = band.len() / self.width.max(1);
+            let column = band
+                .get(x * rows + start.min(rows)..(x + 1) * rows)
+                .unwrap_or(&[]);
+            let (part, after) = rest.split_at_mut(column.len().min(rest.len()));
+            part.copy_from_slice(&column[..part.len()]);
+            (rest, start) = (after, 0);
+        }
     }
 }
 
 impl Held for Columns {
     fn held_bytes(&self) -> usize {
-        self.values.capacity() * size_of::<f32>()
+        self.bands
+            .iter()
+            .map(|band| band.capacity() * size_of::<f32>())
+            .sum()
     }
 }
 
@@ -346,7 +364,7 @@ impl Planes {
                 })
                 .await?;
             let mut sums = BlockSums::new(width, 0, BASE_MIP as usize)?;
-            for band in &bands {
+            for band in bands {
                 sums.append(band)?;
             }
             Ok(Overview { sums })
@@ -521,21 +539,27 @@ impl Planes {
         let make = async {
             let image = Arc::clone(&self.image);
             let x = range.clone();
-            let rows = 2048usize;
+            let rows = COLUMN_ROWS;
             let bands = (0..shape.height)
                 .step_by(rows)
                 .map(move |y| y..(y + rows as u64).min(shape.height));
-            let parts = work
+            let bands = work
                 .each(bands, move |y, token| {
                     let window = Window { x: x.clone(), y };
-                    let mut part = vec![0.0; window.pixels()];
-                    image.read(plane, &window, &mut part, &|| token.is_cancelled())?;
-                    Ok(part)
+                    let (width, rows) = (
+                        (window.x.end - window.x.start) as usize,
+                        window.y.end - window.y.start,
+                    );
+                    with_scratch(window.pixels(), |pixels| {
+                        image.read(plane, &window, pixels, &|| token.is_cancelled())?;
+                        let column = |x| pixels.iter().copied().skip(x).step_by(width).take(rows as usize);
+                        Ok((0..width).flat_map(column).collect::<Vec<f32>>())
+                    })
                 })
                 .await?;
             Ok::<_, ViewerError>(Columns {
+                bands,
                 width: (range.end - range.start) as usize,
-                values: parts.concat(),
             })
         };
         Ok((

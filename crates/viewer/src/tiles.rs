@@ -14,6 +14,7 @@ use chartroom_sched::{CancelToken, Class};
 use futures_util::StreamExt;
 
 use crate::ViewerError;
+use crate::cursor::little_endian;
 use crate::file::{Gate, OpenFile, View};
 use crate::image::{Plane, Window};
 use crate::planes::{BASE_MIP, Overview, Planes, with_scratch};
@@ -354,9 +355,7 @@ impl Group {
                 self.wish.precision as f32
             }
             CompressionType::None | CompressionType::Sz => {
-                for pixel in pixels.iter() {
-                    message.pixels().extend_from_slice(&pixel.to_le_bytes());
-                }
+                message.pixels().extend_from_slice(&little_endian(pixels));
                 32.0
             }
         };

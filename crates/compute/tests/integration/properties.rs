@@ -184,7 +184,7 @@ fn block_sums_of_bands_append_to_those_of_the_image() {
     sums.push_rows(&image[..width * 64]).unwrap();
     let mut rest = BlockSums::new(width, height - 64, 4).unwrap();
     rest.push_rows(&image[width * 64..]).unwrap();
-    sums.append(&rest).unwrap();
+    sums.append(rest).unwrap();
     assert!(sums.is_complete());
     assert_eq!(sums.extent(), Extent::of(&image));
     for mip in [4_usize, 12, 64, 512] {
