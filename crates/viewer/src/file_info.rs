@@ -12,13 +12,14 @@ use chartroom_sched::Class;
 
 use crate::ViewerError;
 use crate::image::stokes_names;
-use crate::session::Actor;
+use crate::session::{Actor, Leave};
 
 impl Actor {
     pub(crate) fn on_file_info(
         &mut self,
         request_id: u32,
         request: messages::FileInfoRequest,
+        leave: Option<Leave>,
     ) -> Result<(), ViewerError> {
         let context = self.context.clone();
         let token = self.life.child();
@@ -70,6 +71,7 @@ impl Actor {
                 },
             };
             context.reply(request_id, &response);
+            drop(leave);
         });
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::ViewerError;
 use crate::file::OpenFile;
 use crate::file_info::{beams, extended, file_info};
 use crate::image::Image;
-use crate::session::{Actor, Event, Incoming, OpeningFile};
+use crate::session::{Actor, Event, Incoming, Leave, OpeningFile};
 
 /// A file that was opened, or could not be.
 #[derive(Debug)]
@@ -34,6 +34,7 @@ impl Actor {
         &mut self,
         request_id: u32,
         request: messages::OpenFile,
+        leave: Option<Leave>,
     ) -> Result<(), ViewerError> {
         let file_id = request.file_id;
         if request.lel_expr {
@@ -80,6 +81,7 @@ impl Actor {
                     })
                 })
                 .await;
+            drop(leave);
             // If the session has ended there is nobody to be told.
             let _ = context.events.send(Event::Opened(Box::new(Opening {
                 number,

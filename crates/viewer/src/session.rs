@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chartroom_icd::{Outgoing, Request, ServerMessage, messages};
 use chartroom_sched::{CancelToken, Class, Owner};
 use chartroom_session::{Mailbox, MailboxReceiver, Outbox, Session, SessionError, SessionId};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::ViewerError;
 use crate::animation::{Animation, Frame};
@@ -81,6 +81,7 @@ impl ViewerSession {
             files: BTreeMap::new(),
             opening: BTreeMap::new(),
             openings: 0,
+            replies: Arc::new(Semaphore::new(REPLIES_UNDER_WAY)),
             listing: None,
             lists: 0,
             animation: None,
@@ -209,6 +210,7 @@ pub(crate) struct Actor {
     /// Requests for files that are being opened, in order.
     pub(crate) opening: BTreeMap<i32, OpeningFile>,
     pub(crate) openings: u64,
+    replies: Arc<Semaphore>,
     pub(crate) listing: Option<(u64, CancelToken)>,
     pub(crate) lists: u64,
     pub(crate) animation: Option<Animation>,
@@ -226,6 +228,12 @@ pub(crate) struct OpeningFile {
     pub(crate) token: CancelToken,
     pub(crate) waiting: Vec<Incoming>,
 }
+
+/// How many requests of one session may be at work for a reply; the session takes no more until one is answered.
+const REPLIES_UNDER_WAY: usize = 32;
+
+/// Leave to work for a reply; whoever makes the reply holds it until then.
+pub(crate) type Leave = OwnedSemaphorePermit;
 
 /// How many requests may wait for one file to be opened.
 const WAITING_REQUESTS: usize = 256;
@@ -282,10 +290,19 @@ impl Actor {
             return;
         };
         let outcome = match request {
-            Request::FileListRequest(m) => self.on_file_list(request_id, m),
+            Request::FileListRequest(m) => {
+                let leave = self.leave().await;
+                self.on_file_list(request_id, m, leave)
+            }
             Request::StopFileList(_) => self.on_stop_file_list(),
-            Request::FileInfoRequest(m) => self.on_file_info(request_id, m),
-            Request::OpenFile(m) => self.on_open_file(request_id, m),
+            Request::FileInfoRequest(m) => {
+                let leave = self.leave().await;
+                self.on_file_info(request_id, m, leave)
+            }
+            Request::OpenFile(m) => {
+                let leave = self.leave().await;
+                self.on_open_file(request_id, m, leave)
+            }
             Request::CloseFile(m) => self.on_close_file(m),
             Request::AddRequiredTiles(m) => self.want_tiles(&m).await,
             Request::RemoveRequiredTiles(m) => self.on_remove_required_tiles(&m),
@@ -304,6 +321,13 @@ impl Actor {
         if let Err(error) = outcome {
             self.context.complain(None, event.as_str_name(), &error).await;
         }
+    }
+
+    /// Waits while too many replies are being made. Those who make them wait for the scheduler only, never for the
+    /// session, so that the wait ends.
+    async fn leave(&self) -> Option<Leave> {
+        // The semaphore is never closed.
+        Arc::clone(&self.replies).acquire_owned().await.ok()
     }
 
     /// Holds a request back while its file is being opened, so that clients need not wait for the acknowledgement.

@@ -409,3 +409,48 @@ async fn ten_thousand_mutated_frames_harm_neither_the_server_nor_other_clients()
     assert!(memory[3] < memory[1] + (48 << 20), "memory grew: {memory:?}");
     assert!(memory[3] < 400 << 20, "memory grew: {memory:?}");
 }
+
+/// Invariant 4: a client that asks faster than it can be served has to wait; the server does not hold it all.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn requests_that_come_faster_than_they_are_served_do_not_pile_up() {
+    const REQUESTS: usize = 30_000;
+    let server = Elsewhere::start().await;
+    let mut neighbour = Client::register(&server.url, ICD).await.unwrap();
+    let url = server.url.replacen("http", "ws", 1);
+    let (socket, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
+    let (mut sink, mut stream) = socket.split();
+    let reading = tokio::spawn(async move {
+        let mut answers = 0;
+        while answers < REQUESTS + 1 {
+            assert!(stream.next().await.unwrap().unwrap().is_binary());
+            answers += 1;
+        }
+    });
+    let info = Request::from(FileInfoRequest {
+        file: "cube.fits".into(),
+        ..Default::default()
+    });
+    let requests =
+        std::iter::once(RegisterViewer::default().into()).chain(std::iter::repeat_n(info, REQUESTS));
+    let before = server.memory();
+    for request in requests {
+        let header = Header {
+            event: request.event() as i32 as u16,
+            version: ICD,
+            request_id: 1,
+        };
+        let frame = [&header.to_bytes()[..], &request.encode()].concat();
+        sink.send(Message::Binary(frame.into())).await.unwrap();
+    }
+    // Others are served meanwhile.
+    neighbour.send(FileListRequest::default()).await.unwrap();
+    neighbour
+        .wait::<chartroom_icd::messages::FileListResponse>()
+        .await
+        .unwrap();
+    let during = server.memory();
+    reading.await.unwrap();
+
+    assert!(during < before + (32 << 20), "{before} bytes became {during}");
+}
