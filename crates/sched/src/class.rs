@@ -32,6 +32,11 @@ impl Class {
     pub(crate) const fn may_use_reserve(self) -> bool {
         matches!(self, Self::Interactive)
     }
+
+    /// Whether the class runs on the background workers, and nowhere else.
+    pub(crate) const fn is_background(self) -> bool {
+        matches!(self, Self::Batch)
+    }
 }
 
 /// A value for each class, indexed by [`Class`].

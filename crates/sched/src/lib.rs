@@ -31,7 +31,9 @@
 //! - **Fairness.** Inside a class, [owners](Owner) take turns, one job a turn, however many jobs each has waiting. Jobs are
 //!   not interrupted: long work is cut into pieces ([`parallel`](Scheduler::parallel)).
 //! - **Reserve.** Some threads are kept free for interactive work ([`SchedulerOptions::interactive_reserve`]): it starts at
-//!   once while the rest is saturated.
+//!   once while streaming work saturates its share.
+//! - **Background.** Batch work has threads of its own with the lowest priority that the operating system has (`nice` 19 on
+//!   Linux): it takes what nobody else wants, and is preempted the moment that somebody does.
 //! - **Cancelling.** By [`CancelToken`] or by dropping the [`Job`]. A waiting job is taken out and its memory freed at once;
 //!   a running one sees its token, which it polls.
 //! - **Panics** are the job's error, never the worker's or the process's end.
@@ -53,12 +55,11 @@
 //! | to the awaited answer, batch saturating its share | 6 to 9 µs | 41 to 54 µs |
 //! | from a cancel to the outcome of a job that polls at least every 10 µs | 5 to 6 µs | 33 to 41 µs |
 //!
-//! The slowest start of 2000 under batch load was between 0.2 and 4 ms. When other processes fill both cores, the 99th
-//! percentile under batch load is a time slice of the kernel, 4 to 7 ms: the reserve keeps a thread free, not a core.
+//! Batch work on threads of the same priority would not do: with both cores busy an interactive start then waits for a time
+//! slice of the kernel, and the 99th percentile of a cursor beside a cube histogram was ten times that on a quiet server. At
+//! the lowest priority it is below twice (`cargo xtask bench neighbour`).
 //!
 //! A piece of [`parallel`](Scheduler::parallel) costs 3 to 4 µs beyond its work; pieces of 2 ms run at the speed of bare threads.
-//! The reserve is taken from the cores and not added to them: with one thread more than cores, batch work gets both cores,
-//! and the 99th percentile of an interactive start becomes that time slice.
 //!
 //! # Metrics
 //!

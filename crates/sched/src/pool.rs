@@ -22,16 +22,34 @@ use crate::token::CancelToken;
 /// [`parallel`](crate::Scheduler::parallel), which keeps few in flight. A waiting job itself costs about half a kilobyte.
 pub const MAX_WAITING_PER_OWNER: usize = 16_384;
 
+/// Which jobs a worker is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Interactive and streaming ones.
+    Foreground,
+    /// Batch ones, at the lowest priority that the operating system has for a thread.
+    Background,
+}
+
+impl Role {
+    fn of(class: Class) -> Self {
+        if class.is_background() {
+            return Self::Background;
+        }
+        Self::Foreground
+    }
+}
+
 /// What the threads and the submitters share.
 pub(crate) struct Pool {
     state: Mutex<State>,
-    /// One is notified when a job may be taken and a worker is idle; all, when the pool is closed.
-    wake: Condvar,
+    /// For each role: one is notified when a job may be taken and a worker is idle; all, when the pool is closed.
+    wake: [Condvar; 2],
     /// Notified when a closed pool has nothing running any more.
     drained: Notify,
     next_sequence: AtomicU64,
-    /// How many jobs of the lower classes may run at once: all threads but the reserve.
-    lower_share: usize,
+    /// How many streaming jobs may run at once: all foreground workers but the reserve.
+    streaming_share: usize,
     clock: Arc<dyn Clock>,
     meters: PerClass<Meters>,
 }
@@ -39,7 +57,8 @@ pub(crate) struct Pool {
 struct State {
     queue: Queue<Waiting>,
     gauges: Gauges,
-    idle: usize,
+    /// For each role.
+    idle: [usize; 2],
     closed: bool,
     /// For each worker, the token of the job that it runs or answers.
     running: Vec<Option<CancelToken>>,
@@ -54,11 +73,12 @@ struct Waiting {
 }
 
 impl State {
-    fn allowed(&self, lower_share: usize) -> Allowed {
-        let lower = Class::ALL.into_iter().filter(|class| !class.may_use_reserve());
-        let running: usize = lower.map(|class| self.gauges.class(class).running).sum();
-        if running < lower_share {
-            Allowed::Every
+    fn allowed(&self, role: Role, streaming_share: usize) -> Allowed {
+        if role == Role::Background {
+            return Allowed::Background;
+        }
+        if self.gauges.class(Class::Streaming).running < streaming_share {
+            Allowed::Foreground
         } else {
             Allowed::ReserveOnly
         }
@@ -79,19 +99,19 @@ impl State {
 }
 
 impl Pool {
-    pub(crate) fn new(threads: usize, lower_share: usize, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(workers: usize, streaming_share: usize, clock: Arc<dyn Clock>) -> Self {
         Self {
             state: Mutex::new(State {
                 queue: Queue::new(),
                 gauges: Gauges::default(),
-                idle: 0,
+                idle: [0; 2],
                 closed: false,
-                running: vec![None; threads],
+                running: vec![None; workers],
             }),
-            wake: Condvar::new(),
+            wake: [Condvar::new(), Condvar::new()],
             drained: Notify::new(),
             next_sequence: AtomicU64::new(0),
-            lower_share,
+            streaming_share,
             clock,
             meters: PerClass::new(Meters::new),
         }
@@ -151,10 +171,11 @@ impl Pool {
         state.queue.push(ticket, waiting);
         // Before a worker can take the job, so that the gauge is never below zero.
         self.meters[ticket.class].queued.increment(1.0);
-        let wake = self.wants_worker(&state);
+        let role = Role::of(ticket.class);
+        let wake = self.wants_worker(&state, role);
         drop(state);
         if wake {
-            self.wake.notify_one();
+            self.wake[role as usize].notify_one();
         }
     }
 
@@ -176,46 +197,48 @@ impl Pool {
         waiting.work.settle();
     }
 
-    /// Whether a sleeping worker would find a job.
-    fn wants_worker(&self, state: &State) -> bool {
-        state.idle > 0 && state.queue.has(state.allowed(self.lower_share))
+    /// Whether a sleeping worker of this role would find a job.
+    fn wants_worker(&self, state: &State, role: Role) -> bool {
+        state.idle[role as usize] > 0 && state.queue.has(state.allowed(role, self.streaming_share))
     }
 
     /// The life of a worker thread.
-    pub(crate) fn work(&self, worker: usize) {
-        while let Some((ticket, waiting)) = self.next(worker) {
+    pub(crate) fn work(&self, worker: usize, role: Role) {
+        if role == Role::Background {
+            lower_priority();
+        }
+        while let Some((ticket, waiting)) = self.next(worker, role) {
             self.run(ticket, waiting);
             self.leave(worker);
         }
     }
 
     /// Sleeps until there is a job for this worker; `None` when the pool is closed.
-    fn next(&self, worker: usize) -> Option<(Ticket, Waiting)> {
+    fn next(&self, worker: usize, role: Role) -> Option<(Ticket, Waiting)> {
         let mut state = lock(&self.state);
         loop {
-            let allowed = state.allowed(self.lower_share);
+            let allowed = state.allowed(role, self.streaming_share);
             if let Some((ticket, waiting)) = state.queue.pop(allowed) {
                 state.gauges.classes[ticket.class].running += 1;
                 if let Some(slot) = state.running.get_mut(worker) {
                     *slot = Some(waiting.token.clone());
                 }
                 // A job that was not allowed when it came may be allowed now that this worker took another.
-                let wake = self.wants_worker(&state);
+                let wake = self.wants_worker(&state, role);
                 drop(state);
                 if wake {
-                    self.wake.notify_one();
+                    self.wake[role as usize].notify_one();
                 }
                 return Some((ticket, waiting));
             }
             if state.closed {
                 return None;
             }
-            state.idle += 1;
-            state = self
-                .wake
+            state.idle[role as usize] += 1;
+            state = self.wake[role as usize]
                 .wait(state)
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            state.idle -= 1;
+            state.idle[role as usize] -= 1;
         }
     }
 
@@ -285,7 +308,7 @@ impl Pool {
             left.push((ticket.class, waiting));
         }
         drop(state);
-        self.wake.notify_all();
+        self.wake.iter().for_each(Condvar::notify_all);
         for (class, waiting) in left {
             self.abandon(class, waiting);
         }
@@ -317,5 +340,14 @@ impl Pool {
             gauges.classes[class].queued = state.queue.len(class);
         }
         gauges
+    }
+}
+
+/// Lets this thread run only where nobody else wants to. On Linux the priority (`nice`) is that of the thread; elsewhere it
+/// would be that of the process, so nothing is done.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(19) {
+        tracing::debug!(%error, "a background worker keeps its priority");
     }
 }

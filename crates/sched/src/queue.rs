@@ -31,13 +31,22 @@ pub(crate) struct Ticket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Allowed {
     Every,
-    /// The share of the lower classes is in use: only what may run on the reserve.
+    /// What a person waits for or watches.
+    Foreground,
+    /// The share of streaming work is in use: only what may run on the reserve.
     ReserveOnly,
+    /// What nobody watches.
+    Background,
 }
 
 impl Allowed {
     fn includes(self, class: Class) -> bool {
-        self == Self::Every || class.may_use_reserve()
+        match self {
+            Self::Every => true,
+            Self::Foreground => !class.is_background(),
+            Self::ReserveOnly => class.may_use_reserve(),
+            Self::Background => class.is_background(),
+        }
     }
 }
 

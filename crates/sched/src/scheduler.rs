@@ -10,7 +10,7 @@ use crate::class::{Class, Owner};
 use crate::clock::{Clock, SystemClock};
 use crate::gauges::Gauges;
 use crate::job::Job;
-use crate::pool::Pool;
+use crate::pool::{Pool, Role};
 use crate::token::CancelToken;
 
 /// Why a scheduler could not be made.
@@ -41,12 +41,13 @@ pub enum SchedError {
 /// The size of a scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SchedulerOptions {
-    /// How many jobs run at once.
+    /// How many interactive and streaming jobs run at once.
     pub threads: usize,
     /// How many of the threads never run anything but [`Class::Interactive`]; less than `threads`.
     ///
-    /// The reserve is a number, not a set of threads: streaming and batch jobs together run on at most
-    /// `threads - interactive_reserve` threads, whichever these are.
+    /// The reserve is a number, not a set of threads: streaming jobs run on at most `threads - interactive_reserve`
+    /// threads, whichever these are. Batch jobs run on as many threads of their own, which the operating system lets
+    /// run where no other thread wants to, as far as it knows priorities of threads.
     pub interactive_reserve: usize,
 }
 
@@ -102,17 +103,21 @@ impl Scheduler {
                 interactive_reserve,
             });
         }
-        let pool = Arc::new(Pool::new(threads, lower_share, clock));
+        let pool = Arc::new(Pool::new(threads + lower_share, lower_share, clock));
         // Made first: an early return drops it, which lets the threads go that were started.
         let scheduler = Self(Arc::new(Front {
             pool: Arc::clone(&pool),
             options,
         }));
-        for worker in 0..threads {
+        for worker in 0..threads + lower_share {
             let pool = Arc::clone(&pool);
+            let (role, name) = match worker.checked_sub(threads) {
+                None => (Role::Foreground, format!("chartroom-job-{worker}")),
+                Some(background) => (Role::Background, format!("chartroom-batch-{background}")),
+            };
             thread::Builder::new()
-                .name(format!("chartroom-job-{worker}"))
-                .spawn(move || pool.work(worker))
+                .name(name)
+                .spawn(move || pool.work(worker, role))
                 .map_err(|source| SchedError::Spawn { worker, source })?;
         }
         Ok(scheduler)

@@ -8,12 +8,14 @@ use crate::support::{ALICE, BOB, hold, scheduler};
 async fn an_interactive_job_runs_at_once_while_batch_and_streaming_saturate_their_share() {
     let scheduler = scheduler(3, 1);
     let cancel = CancelToken::new();
-    let held = [
-        hold(&scheduler, Class::Batch, ALICE),
-        hold(&scheduler, Class::Streaming, ALICE),
-    ];
+    let lower = [Class::Batch, Class::Streaming];
+    let held: Vec<_> = [lower, lower]
+        .concat()
+        .into_iter()
+        .map(|class| hold(&scheduler, class, ALICE))
+        .collect();
     let waiting: Vec<_> = (0..100)
-        .map(|_| scheduler.submit(Class::Batch, ALICE, &cancel, |_| ()))
+        .map(|index| scheduler.submit(lower[index % 2], ALICE, &cancel, |_| ()))
         .collect();
     for round in 0..10 {
         let answer = scheduler
@@ -22,7 +24,9 @@ async fn an_interactive_job_runs_at_once_while_batch_and_streaming_saturate_thei
         assert_eq!(answer, Ok(round));
     }
     // The reserve was free all the time, and no lower job took it.
-    assert_eq!(scheduler.gauges().class(Class::Batch).queued, waiting.len());
+    for class in lower {
+        assert_eq!(scheduler.gauges().class(class).queued, waiting.len() / 2);
+    }
     drop(held);
     for job in waiting {
         assert_eq!(job.await, Ok(()));
@@ -47,20 +51,20 @@ async fn interactive_jobs_may_use_every_thread() {
 async fn a_lower_job_starts_on_an_idle_worker_when_its_share_becomes_free() {
     let scheduler = scheduler(2, 1);
     for _ in 0..200 {
-        let batch = hold(&scheduler, Class::Batch, ALICE);
+        let streaming = hold(&scheduler, Class::Streaming, ALICE);
         let (started, has_started) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
-        let next = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), move |_| ());
+        let next = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), move |_| ());
         let urgent = scheduler.submit(Class::Interactive, BOB, &CancelToken::new(), move |_| {
             started.send(()).unwrap();
             let _ = released.recv();
         });
         has_started.recv().unwrap();
-        drop(batch.release);
+        drop(streaming.release);
         assert_eq!(next.await, Ok(()));
         drop(release);
         assert_eq!(urgent.await, Ok(()));
-        assert_eq!(batch.job.await, Ok(()));
+        assert_eq!(streaming.job.await, Ok(()));
     }
 }
 
@@ -68,7 +72,7 @@ async fn a_lower_job_starts_on_an_idle_worker_when_its_share_becomes_free() {
 async fn order_of(scheduler: &Scheduler, jobs: &[(Class, Owner)]) -> Vec<usize> {
     // Two threads, one reserved: with the reserve held too, a single worker takes all that follows.
     let reserve = hold(scheduler, Class::Interactive, Owner(99));
-    let gate = hold(scheduler, Class::Batch, Owner(99));
+    let gate = hold(scheduler, Class::Streaming, Owner(99));
     let log = Arc::new(Mutex::new(Vec::new()));
     let cancel = CancelToken::new();
     let submitted: Vec<_> = jobs
@@ -90,23 +94,20 @@ async fn order_of(scheduler: &Scheduler, jobs: &[(Class, Owner)]) -> Vec<usize> 
 
 #[tokio::test]
 async fn classes_run_in_their_order_and_owners_take_turns() {
-    use Class::{Batch, Interactive, Streaming};
+    use Class::{Interactive, Streaming};
     let jobs = [
-        (Batch, ALICE),
-        (Batch, ALICE),
-        (Batch, BOB),
         (Streaming, BOB),
         (Streaming, BOB),
         (Streaming, ALICE),
         (Interactive, ALICE),
     ];
-    assert_eq!(order_of(&scheduler(2, 1), &jobs).await, [6, 3, 5, 4, 0, 2, 1]);
+    assert_eq!(order_of(&scheduler(2, 1), &jobs).await, [3, 0, 2, 1]);
 }
 
 #[tokio::test]
-async fn a_flood_of_interactive_jobs_delays_a_batch_job_by_the_documented_bound() {
+async fn a_flood_of_interactive_jobs_delays_a_streaming_job_by_the_documented_bound() {
     let flood = 3 * PATIENCE as usize;
-    let mut jobs = vec![(Class::Batch, ALICE)];
+    let mut jobs = vec![(Class::Streaming, ALICE)];
     jobs.extend((0..flood).map(|_| (Class::Interactive, BOB)));
     let order = order_of(&scheduler(2, 1), &jobs).await;
     assert_eq!(order.iter().position(|&job| job == 0), Some(PATIENCE as usize));
@@ -147,10 +148,32 @@ fn handles_and_tokens_may_cross_and_be_shared_between_threads() {
 }
 
 #[tokio::test]
-async fn workers_are_named() {
+async fn workers_are_named_and_batch_jobs_have_their_own() {
     let scheduler = scheduler(1, 0);
-    let name = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), |_| {
-        std::thread::current().name().map(str::to_owned)
-    });
-    assert_eq!(name.await, Ok(Some("chartroom-job-0".to_owned())));
+    for (class, expected) in [
+        (Class::Interactive, "chartroom-job-0"),
+        (Class::Streaming, "chartroom-job-0"),
+        (Class::Batch, "chartroom-batch-0"),
+    ] {
+        let name = scheduler.submit(class, ALICE, &CancelToken::new(), |_| {
+            std::thread::current().name().map(str::to_owned)
+        });
+        assert_eq!(name.await, Ok(Some(expected.to_owned())));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn batch_jobs_give_way_to_every_other_thread() {
+    let scheduler = scheduler(1, 0);
+    let priority = |class| {
+        scheduler.submit(class, ALICE, &CancelToken::new(), |_| {
+            rustix::process::nice(0).unwrap()
+        })
+    };
+    let (urgent, patient) = (
+        priority(Class::Interactive).await.unwrap(),
+        priority(Class::Batch).await.unwrap(),
+    );
+    assert!(patient > urgent, "{patient} against {urgent}");
 }

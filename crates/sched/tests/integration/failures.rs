@@ -9,10 +9,10 @@ use crate::support::{ALICE, BOB, hold, scheduler};
 async fn a_panic_is_that_jobs_error_and_the_worker_lives_on() {
     let scheduler = scheduler(1, 0);
     let cancel = CancelToken::new();
-    let literal: Job<()> = scheduler.submit(Class::Batch, ALICE, &cancel, |_| panic!("no such channel"));
-    let formatted: Job<()> = scheduler.submit(Class::Batch, ALICE, &cancel, |_| panic!("plane {}", 7));
-    let other: Job<()> = scheduler.submit(Class::Batch, ALICE, &cancel, |_| std::panic::panic_any(3));
-    let after = scheduler.submit(Class::Batch, ALICE, &cancel, |_| 5);
+    let literal: Job<()> = scheduler.submit(Class::Streaming, ALICE, &cancel, |_| panic!("no such channel"));
+    let formatted: Job<()> = scheduler.submit(Class::Streaming, ALICE, &cancel, |_| panic!("plane {}", 7));
+    let other: Job<()> = scheduler.submit(Class::Streaming, ALICE, &cancel, |_| std::panic::panic_any(3));
+    let after = scheduler.submit(Class::Streaming, ALICE, &cancel, |_| 5);
     let panicked = |message: &str| {
         Err(JobError::Panicked {
             message: message.to_owned(),
@@ -27,7 +27,7 @@ async fn a_panic_is_that_jobs_error_and_the_worker_lives_on() {
         (
             gauges.panicked,
             gauges.finished,
-            gauges.class(Class::Batch).running
+            gauges.class(Class::Streaming).running
         ),
         (3, 1, 0)
     );
@@ -45,24 +45,24 @@ impl Drop for Brittle {
 #[tokio::test]
 async fn values_that_panic_while_they_are_dropped_harm_neither_worker_nor_canceller() {
     let scheduler = scheduler(1, 0);
-    let held = hold(&scheduler, Class::Batch, ALICE);
+    let held = hold(&scheduler, Class::Streaming, ALICE);
     let brittle = Brittle;
-    let waiting = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), move |_| _ = &brittle);
+    let waiting = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), move |_| _ = &brittle);
     waiting.cancel();
     assert_eq!(waiting.await, Err(JobError::Cancelled));
     drop(held);
-    let payload: Job<()> = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), |_| {
+    let payload: Job<()> = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), |_| {
         std::panic::panic_any(Brittle)
     });
     assert!(matches!(payload.await, Err(JobError::Panicked { .. })));
-    let unwanted = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), |token| {
+    let unwanted = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), |token| {
         token.cancel();
         Brittle
     });
     assert!(matches!(unwanted.await, Err(JobError::Panicked { .. })));
     assert_eq!(
         scheduler
-            .submit(Class::Batch, ALICE, &CancelToken::new(), |_| 1)
+            .submit(Class::Streaming, ALICE, &CancelToken::new(), |_| 1)
             .await,
         Ok(1)
     );
@@ -71,7 +71,7 @@ async fn values_that_panic_while_they_are_dropped_harm_neither_worker_nor_cancel
 #[tokio::test]
 async fn an_owner_with_too_many_waiting_jobs_is_refused_and_others_are_not() {
     let scheduler = scheduler(1, 0);
-    let held = hold(&scheduler, Class::Batch, ALICE);
+    let held = hold(&scheduler, Class::Streaming, ALICE);
     let cancel = CancelToken::new();
     let waiting: Vec<_> = (0..MAX_WAITING_PER_OWNER)
         .map(|_| scheduler.submit(Class::Streaming, ALICE, &cancel, |_| ()))
@@ -93,7 +93,7 @@ async fn an_owner_with_too_many_waiting_jobs_is_refused_and_others_are_not() {
 #[tokio::test]
 async fn shutdown_cancels_what_waits_and_waits_for_what_runs() {
     let scheduler = scheduler(1, 0);
-    let held = hold(&scheduler, Class::Batch, ALICE);
+    let held = hold(&scheduler, Class::Streaming, ALICE);
     let waiting = scheduler.submit(Class::Interactive, BOB, &CancelToken::new(), |_| ());
     let stopping = tokio::spawn({
         let scheduler = scheduler.clone();
@@ -113,7 +113,7 @@ async fn shutdown_cancels_what_waits_and_waits_for_what_runs() {
 async fn after_a_complete_shutdown_every_outcome_is_there() {
     for _ in 0..200 {
         let scheduler = scheduler(2, 1);
-        let job = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), |_| ());
+        let job = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), |_| ());
         assert_eq!(scheduler.shutdown(Duration::from_secs(3600)).await, 0);
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(std::pin::pin!(job).poll(&mut context).is_ready());
@@ -125,13 +125,13 @@ async fn after_a_complete_shutdown_every_outcome_is_there() {
 #[tokio::test(start_paused = true)]
 async fn shutdown_does_not_wait_beyond_its_deadline_and_cancels_what_still_runs() {
     let scheduler = scheduler(2, 1);
-    let polite = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), |token| {
+    let polite = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), |token| {
         while !token.is_cancelled() {
             std::thread::yield_now();
         }
     });
     let held = hold(&scheduler, Class::Interactive, ALICE);
-    while scheduler.gauges().class(Class::Batch).running == 0 {
+    while scheduler.gauges().class(Class::Streaming).running == 0 {
         std::thread::yield_now();
     }
     assert_eq!(scheduler.shutdown(Duration::from_secs(5)).await, 2);
@@ -144,9 +144,9 @@ async fn shutdown_does_not_wait_beyond_its_deadline_and_cancels_what_still_runs(
 #[tokio::test]
 async fn dropping_the_last_handle_cancels_what_waits_and_lets_the_threads_end() {
     let scheduler = scheduler(1, 0);
-    let held = hold(&scheduler, Class::Batch, ALICE);
+    let held = hold(&scheduler, Class::Streaming, ALICE);
     let alive = Arc::new(());
-    let waiting = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), {
+    let waiting = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), {
         let alive = Arc::clone(&alive);
         move |_| drop(alive)
     });
@@ -162,8 +162,8 @@ async fn a_job_may_submit_jobs_and_hold_the_last_handle() {
     let scheduler = scheduler(1, 0);
     let (sender, inner) = tokio::sync::oneshot::channel();
     let clone = scheduler.clone();
-    let outer = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), move |token| {
-        let _ = sender.send(clone.submit(Class::Batch, ALICE, &token.child(), |_| 2));
+    let outer = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), move |token| {
+        let _ = sender.send(clone.submit(Class::Streaming, ALICE, &token.child(), |_| 2));
         drop(clone);
     });
     assert_eq!(outer.await, Ok(()));

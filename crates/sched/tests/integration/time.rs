@@ -40,7 +40,7 @@ fn scheduler(threads: usize, interactive_reserve: usize) -> (Scheduler, Arc<Hand
 #[tokio::test]
 async fn waiting_and_running_are_timed_apart() {
     let (scheduler, clock) = scheduler(1, 0);
-    let held = hold(&scheduler, Class::Batch, ALICE);
+    let held = hold(&scheduler, Class::Streaming, ALICE);
     let running = Arc::clone(&clock);
     let job = scheduler.submit(Class::Interactive, ALICE, &CancelToken::new(), move |_| {
         running.advance(Duration::from_millis(7));
@@ -57,7 +57,7 @@ async fn waiting_and_running_are_timed_apart() {
         )
     };
     assert_eq!(times(Class::Interactive), (250, 7));
-    assert_eq!(times(Class::Batch), (0, 250));
+    assert_eq!(times(Class::Streaming), (0, 250));
 }
 
 /// One worker, pieces of 5 ms: a second session's 10 pieces end after 20 turns, not after the first session's 1000.
@@ -90,7 +90,7 @@ async fn two_sessions_share_the_time_evenly_however_much_each_has_to_do() {
     assert_eq!(last_of(ALICE), Some(5050));
 }
 
-/// One worker and batch pieces of 5 ms: an interactive job waits for the end of one piece at most.
+/// One worker and streaming pieces of 5 ms: an interactive job waits for the end of one piece at most.
 #[tokio::test]
 async fn an_interactive_job_waits_for_one_piece_at_most_even_without_a_reserve() {
     let (scheduler, clock) = scheduler(1, 0);
@@ -102,7 +102,7 @@ async fn an_interactive_job_waits_for_one_piece_at_most_even_without_a_reserve()
             let (inside, clock) = (Arc::clone(&clock), Arc::clone(&clock));
             scheduler
                 .clone()
-                .submit(Class::Batch, ALICE, &CancelToken::new(), move |_| {
+                .submit(Class::Streaming, ALICE, &CancelToken::new(), move |_| {
                     inside.advance(Duration::from_millis(2));
                     if piece == 50 {
                         let submitted = inside.now();
