@@ -362,6 +362,9 @@ impl Kernel for SumBand<'_> {
 
     #[inline(always)]
     fn run(self) -> Extent {
+        if self.mip == EIGHT && self.band.len() == EIGHT * self.width {
+            return add_eight_rows(self.band, self.width, self.sums, self.counts);
+        }
         let mut extent = Extent::default();
         let strip = self.column_sums.len();
         let blocks_per_strip = strip.div_ceil(self.mip);
@@ -398,6 +401,129 @@ impl Kernel for SumBand<'_> {
         }
         extent
     }
+}
+
+/// Side of the blocks that planes are looked at by; they have a way of their own.
+const EIGHT: usize = 8;
+
+/// Columns that are summed at a time, in registers: two blocks.
+const COLUMNS: usize = 2 * EIGHT;
+
+/// What eight rows of [`COLUMNS`] columns come to, column by column.
+struct Strip {
+    sums: [f64; COLUMNS],
+    counts: [u32; COLUMNS],
+    low: [f32; COLUMNS],
+    high: [f32; COLUMNS],
+}
+
+/// One look at each pixel serves its sum, its count and the extent.
+#[inline(always)]
+fn look_at(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
+    let mut strip = Strip {
+        sums: [0.0; COLUMNS],
+        counts: [0; COLUMNS],
+        low: [f32::INFINITY; COLUMNS],
+        high: [f32::NEG_INFINITY; COLUMNS],
+    };
+    for row in rows {
+        let mut valid = [0_u32; COLUMNS];
+        for lane in 0..COLUMNS {
+            valid[lane] = u32::from(row[lane].is_finite());
+        }
+        for lane in 0..COLUMNS {
+            strip.counts[lane] += valid[lane];
+        }
+        let mut values = [0.0_f32; COLUMNS];
+        for lane in 0..COLUMNS {
+            values[lane] = if valid[lane] == 1 { row[lane] } else { 0.0 };
+        }
+        for lane in 0..COLUMNS {
+            strip.sums[lane] += f64::from(values[lane]);
+        }
+        for lane in 0..COLUMNS {
+            let low = if valid[lane] == 1 {
+                row[lane]
+            } else {
+                f32::INFINITY
+            };
+            strip.low[lane] = if low < strip.low[lane] {
+                low
+            } else {
+                strip.low[lane]
+            };
+        }
+        for lane in 0..COLUMNS {
+            let high = if valid[lane] == 1 {
+                row[lane]
+            } else {
+                f32::NEG_INFINITY
+            };
+            strip.high[lane] = if high > strip.high[lane] {
+                high
+            } else {
+                strip.high[lane]
+            };
+        }
+    }
+    strip
+}
+
+/// A whole row of blocks of 8 × 8 pixels.
+#[inline(always)]
+fn add_eight_rows(band: &[f32], width: usize, sums: &mut [f64], counts: &mut [u32]) -> Extent {
+    let rows: [&[f32]; EIGHT] = std::array::from_fn(|r| &band[r * width..][..width]);
+    let chunks = rows.map(|row| row.as_chunks::<COLUMNS>().0);
+    let (mut low, mut high) = ([f32::INFINITY; COLUMNS], [f32::NEG_INFINITY; COLUMNS]);
+    let mut total = 0;
+    let mut take = |strip: Strip, sums: &mut [f64], counts: &mut [u32]| {
+        for (block, (sum, count)) in sums.iter_mut().zip(counts).enumerate() {
+            let lanes = block * EIGHT..(block + 1) * EIGHT;
+            let s: &[f64] = &strip.sums[lanes.clone()];
+            // By halves, not one after the other: additions need not wait for each other.
+            *sum += ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+            let valid = strip.counts[lanes].iter().sum::<u32>();
+            *count += valid;
+            total += u64::from(valid);
+        }
+        for lane in 0..COLUMNS {
+            low[lane] = if strip.low[lane] < low[lane] {
+                strip.low[lane]
+            } else {
+                low[lane]
+            };
+            high[lane] = if strip.high[lane] > high[lane] {
+                strip.high[lane]
+            } else {
+                high[lane]
+            };
+        }
+    };
+    let whole = width / COLUMNS;
+    let (pairs, last_sums) = sums.split_at_mut(2 * whole);
+    let (count_pairs, last_counts) = counts.split_at_mut(2 * whole);
+    for (index, (sums, counts)) in pairs
+        .as_chunks_mut::<2>()
+        .0
+        .iter_mut()
+        .zip(count_pairs.as_chunks_mut::<2>().0)
+        .enumerate()
+    {
+        take(look_at(chunks.map(|chunks| &chunks[index])), sums, counts);
+    }
+    if !last_sums.is_empty() {
+        // Columns beyond the image are filled up with NaN, which does not count.
+        let padded = rows.map(|row| {
+            let rest = &row[whole * COLUMNS..];
+            let mut padded = [f32::NAN; COLUMNS];
+            padded[..rest.len()].copy_from_slice(rest);
+            padded
+        });
+        take(look_at(padded.each_ref()), last_sums, last_counts);
+    }
+    let low = low.into_iter().fold(f32::INFINITY, f32::min);
+    let high = high.into_iter().fold(f32::NEG_INFINITY, f32::max);
+    Extent::new(total, low, high)
 }
 
 #[inline(always)]

@@ -32,6 +32,11 @@ impl Default for Extent {
 }
 
 impl Extent {
+    /// The extent of `count` valid pixels; without any, `min` and `max` are ±∞ turned round.
+    pub(crate) fn new(count: u64, min: f32, max: f32) -> Self {
+        Self { count, min, max }
+    }
+
     /// The extent of `pixels`.
     #[must_use]
     pub fn of(pixels: &[f32]) -> Self {

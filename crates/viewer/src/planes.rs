@@ -393,7 +393,9 @@ impl Planes {
             let bins = empty.as_ref().map_or(0, Histogram::bins) as u64;
             let bands = self.bands(BAND_PIXELS.max(bins * 16));
             let model = empty.clone();
+            // A tile that is made of the first pass must not wait for the second.
             let parts = work
+                .aside()
                 .each(bands, move |y, token| {
                     let mut summary = Summary {
                         statistics: Statistics::default(),
@@ -422,7 +424,7 @@ impl Planes {
 
     /// A histogram of some rows of a plane, to have something soon: bounds and counts are those of the sample.
     pub(crate) async fn sample(&self, work: &Work, plane: Plane) -> Result<Summary, ViewerError> {
-        const STRIPS: u64 = 64;
+        const STRIPS: u64 = 16;
         let image = Arc::clone(&self.image);
         let shape = image.shape();
         work.run(move |token| {

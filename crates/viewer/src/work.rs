@@ -14,6 +14,15 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// The same beside the session's other work: pieces take turns with it instead of standing before it in one line.
+    pub(crate) fn aside(&self) -> Self {
+        // Session numbers have 32 bits.
+        Self {
+            owner: Owner(self.owner.0 | 1 << 32),
+            ..self.clone()
+        }
+    }
+
     /// Runs one piece of work.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
