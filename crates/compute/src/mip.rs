@@ -418,8 +418,51 @@ struct Strip {
 }
 
 /// One look at each pixel serves its sum, its count and the extent.
+///
+/// Nearly always all pixels are valid. Then nothing has to be tested for each: the sum of eight finite single precision
+/// numbers is finite in double precision, and that of any others is not.
 #[inline(always)]
 fn look_at(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
+    let mut sums = [0.0; COLUMNS];
+    let (mut low, mut high) = (*rows[0], *rows[0]);
+    for row in rows {
+        for lane in 0..COLUMNS {
+            sums[lane] += f64::from(row[lane]);
+        }
+        for lane in 0..COLUMNS {
+            low[lane] = if row[lane] < low[lane] {
+                row[lane]
+            } else {
+                low[lane]
+            };
+        }
+        for lane in 0..COLUMNS {
+            high[lane] = if row[lane] > high[lane] {
+                row[lane]
+            } else {
+                high[lane]
+            };
+        }
+    }
+    let mut finite = true;
+    for sum in sums {
+        finite &= sum.is_finite();
+    }
+    if finite {
+        let counts = [EIGHT as u32; COLUMNS];
+        return Strip {
+            sums,
+            counts,
+            low,
+            high,
+        };
+    }
+    look_closely(rows)
+}
+
+/// As [`look_at`], where pixels may be missing.
+#[inline(always)]
+fn look_closely(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
     let mut strip = Strip {
         sums: [0.0; COLUMNS],
         counts: [0; COLUMNS],
@@ -469,47 +512,59 @@ fn look_at(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
     strip
 }
 
+/// What all strips of a row of blocks come to.
+struct Strips {
+    low: [f32; COLUMNS],
+    high: [f32; COLUMNS],
+    count: u64,
+}
+
+impl Strips {
+    /// Takes a strip, and adds it to the sums and counts of its two blocks, or of the one that the image still has.
+    #[inline(always)]
+    fn take(&mut self, strip: &Strip, sums: &mut [f64], counts: &mut [u32]) {
+        for (block, (sum, count)) in sums.iter_mut().zip(counts).enumerate().take(2) {
+            let s: &[f64] = &strip.sums[block * EIGHT..][..EIGHT];
+            // By halves, not one after the other: additions need not wait for each other.
+            *sum += ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+            let valid = strip.counts[block * EIGHT..][..EIGHT].iter().sum::<u32>();
+            *count += valid;
+            self.count += u64::from(valid);
+        }
+        for lane in 0..COLUMNS {
+            self.low[lane] = if strip.low[lane] < self.low[lane] {
+                strip.low[lane]
+            } else {
+                self.low[lane]
+            };
+        }
+        for lane in 0..COLUMNS {
+            self.high[lane] = if strip.high[lane] > self.high[lane] {
+                strip.high[lane]
+            } else {
+                self.high[lane]
+            };
+        }
+    }
+}
+
 /// A whole row of blocks of 8 × 8 pixels.
 #[inline(always)]
 fn add_eight_rows(band: &[f32], width: usize, sums: &mut [f64], counts: &mut [u32]) -> Extent {
     let rows: [&[f32]; EIGHT] = std::array::from_fn(|r| &band[r * width..][..width]);
     let chunks = rows.map(|row| row.as_chunks::<COLUMNS>().0);
-    let (mut low, mut high) = ([f32::INFINITY; COLUMNS], [f32::NEG_INFINITY; COLUMNS]);
-    let mut total = 0;
-    let mut take = |strip: Strip, sums: &mut [f64], counts: &mut [u32]| {
-        for (block, (sum, count)) in sums.iter_mut().zip(counts).enumerate() {
-            let lanes = block * EIGHT..(block + 1) * EIGHT;
-            let s: &[f64] = &strip.sums[lanes.clone()];
-            // By halves, not one after the other: additions need not wait for each other.
-            *sum += ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
-            let valid = strip.counts[lanes].iter().sum::<u32>();
-            *count += valid;
-            total += u64::from(valid);
-        }
-        for lane in 0..COLUMNS {
-            low[lane] = if strip.low[lane] < low[lane] {
-                strip.low[lane]
-            } else {
-                low[lane]
-            };
-            high[lane] = if strip.high[lane] > high[lane] {
-                strip.high[lane]
-            } else {
-                high[lane]
-            };
-        }
+    let mut strips = Strips {
+        low: [f32::INFINITY; COLUMNS],
+        high: [f32::NEG_INFINITY; COLUMNS],
+        count: 0,
     };
     let whole = width / COLUMNS;
     let (pairs, last_sums) = sums.split_at_mut(2 * whole);
     let (count_pairs, last_counts) = counts.split_at_mut(2 * whole);
-    for (index, (sums, counts)) in pairs
-        .as_chunks_mut::<2>()
-        .0
-        .iter_mut()
-        .zip(count_pairs.as_chunks_mut::<2>().0)
-        .enumerate()
-    {
-        take(look_at(chunks.map(|chunks| &chunks[index])), sums, counts);
+    let pairs = pairs.as_chunks_mut::<2>().0;
+    let count_pairs = count_pairs.as_chunks_mut::<2>().0;
+    for (index, (sums, counts)) in pairs.iter_mut().zip(count_pairs).enumerate() {
+        strips.take(&look_at(chunks.map(|chunks| &chunks[index])), sums, counts);
     }
     if !last_sums.is_empty() {
         // Columns beyond the image are filled up with NaN, which does not count.
@@ -519,11 +574,11 @@ fn add_eight_rows(band: &[f32], width: usize, sums: &mut [f64], counts: &mut [u3
             padded[..rest.len()].copy_from_slice(rest);
             padded
         });
-        take(look_at(padded.each_ref()), last_sums, last_counts);
+        strips.take(&look_at(padded.each_ref()), last_sums, last_counts);
     }
-    let low = low.into_iter().fold(f32::INFINITY, f32::min);
-    let high = high.into_iter().fold(f32::NEG_INFINITY, f32::max);
-    Extent::new(total, low, high)
+    let low = strips.low.into_iter().fold(f32::INFINITY, f32::min);
+    let high = strips.high.into_iter().fold(f32::NEG_INFINITY, f32::max);
+    Extent::new(strips.count, low, high)
 }
 
 #[inline(always)]
