@@ -47,7 +47,9 @@ async fn values_that_panic_while_they_are_dropped_harm_neither_worker_nor_cancel
     let scheduler = scheduler(1, 0);
     let held = hold(&scheduler, Class::Streaming, ALICE);
     let brittle = Brittle;
-    let waiting = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), move |_| _ = &brittle);
+    let waiting = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), move |_| {
+        _ = &brittle
+    });
     waiting.cancel();
     assert_eq!(waiting.await, Err(JobError::Cancelled));
     drop(held);
