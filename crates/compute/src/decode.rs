@@ -8,6 +8,24 @@ use crate::Error;
 use crate::error::check_length;
 use crate::simd::{self, Kernel};
 
+/// The order of the bytes of pixels, as seen from this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByteOrder {
+    /// That of this machine.
+    Native,
+    /// The other way round, as FITS files have it on little-endian machines.
+    Swapped,
+}
+
+impl ByteOrder {
+    /// That of FITS files, which is big-endian (FITS Standard 4.0, section 5).
+    pub const OF_FITS: Self = if cfg!(target_endian = "big") {
+        Self::Native
+    } else {
+        Self::Swapped
+    };
+}
+
 /// How a pixel is stored. Big-endian, integers in two's complement, except for the unsigned byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stored {

@@ -10,6 +10,7 @@
 use std::ops::Range;
 
 use crate::Error;
+use crate::decode::ByteOrder;
 use crate::error::check_length;
 use crate::simd::{self, Kernel};
 use crate::statistics::Extent;
@@ -68,7 +69,7 @@ impl MipAccumulator {
     /// [`Error::Length`] when `rows` is not made of whole rows or holds more than the image still has.
     pub fn push_rows(&mut self, rows: &[f32], mut emit: impl FnMut(&[f32])) -> Result<(), Error> {
         let means = &mut self.means;
-        self.row.push_rows(rows, |sums, counts| {
+        self.row.push_rows(rows, ByteOrder::Native, |sums, counts| {
             for ((mean, &sum), &count) in means.iter_mut().zip(sums).zip(counts) {
                 *mean = (sum / f64::from(count)) as f32;
             }
@@ -130,11 +131,19 @@ impl BlockSums {
     /// # Errors
     /// [`Error::Length`] when `rows` is not made of whole rows or holds more than the image still has.
     pub fn push_rows(&mut self, rows: &[f32]) -> Result<(), Error> {
+        self.push_rows_of(rows, ByteOrder::Native)
+    }
+
+    /// As [`push_rows`](Self::push_rows), for pixels whose bytes are in this order.
+    ///
+    /// # Errors
+    /// As [`push_rows`](Self::push_rows).
+    pub fn push_rows_of(&mut self, rows: &[f32], order: ByteOrder) -> Result<(), Error> {
         let Self { row, parts, extent } = self;
         let Some(part) = parts.last_mut() else {
             return Ok(());
         };
-        row.push_rows(rows, |row_sums, row_counts| {
+        row.push_rows(rows, order, |row_sums, row_counts| {
             part.sums.extend_from_slice(row_sums);
             // A block has at most 255 × 255 pixels.
             part.counts.extend(row_counts.iter().map(|&count| count as u16));
@@ -308,7 +317,12 @@ impl BlockRow {
         })
     }
 
-    fn push_rows(&mut self, rows: &[f32], mut emit: impl FnMut(&[f64], &[u32])) -> Result<(), Error> {
+    fn push_rows(
+        &mut self,
+        rows: &[f32],
+        order: ByteOrder,
+        mut emit: impl FnMut(&[f64], &[u32]),
+    ) -> Result<(), Error> {
         if self.width == 0 {
             return check_length("the band of rows", rows.len(), 0);
         }
@@ -325,8 +339,19 @@ impl BlockRow {
         while !rest.is_empty() {
             let missing = (self.mip - self.y % self.mip).min(self.height - self.y);
             let (band, after) = rest.split_at(rest.len().min(missing * self.width));
+            let whole = self.mip == EIGHT && band.len() == EIGHT * self.width;
+            let mut native = Vec::new();
+            // Only whole blocks are summed in any order of bytes; there is at most one other row of blocks in a band.
+            let (band_now, order) = match order {
+                ByteOrder::Swapped if !whole => {
+                    native.extend(band.iter().map(|&pixel| swapped(pixel)));
+                    (native.as_slice(), ByteOrder::Native)
+                }
+                order => (band, order),
+            };
             self.extent.merge(&simd::dispatch(SumBand {
-                band,
+                band: band_now,
+                order,
                 width: self.width,
                 mip: self.mip,
                 sums: &mut self.sums,
@@ -349,6 +374,7 @@ impl BlockRow {
 /// Adds rows of one row of blocks to its sums: strip by strip, first down the columns, then along x.
 struct SumBand<'a> {
     band: &'a [f32],
+    order: ByteOrder,
     width: usize,
     mip: usize,
     sums: &'a mut [f64],
@@ -363,7 +389,10 @@ impl Kernel for SumBand<'_> {
     #[inline(always)]
     fn run(self) -> Extent {
         if self.mip == EIGHT && self.band.len() == EIGHT * self.width {
-            return add_eight_rows(self.band, self.width, self.sums, self.counts);
+            return match self.order {
+                ByteOrder::Native => add_eight_rows::<false>(self.band, self.width, self.sums, self.counts),
+                ByteOrder::Swapped => add_eight_rows::<true>(self.band, self.width, self.sums, self.counts),
+            };
         }
         let mut extent = Extent::default();
         let strip = self.column_sums.len();
@@ -422,10 +451,12 @@ struct Strip {
 /// Nearly always all pixels are valid. Then nothing has to be tested for each: the sum of eight finite single precision
 /// numbers is finite in double precision, and that of any others is not.
 #[inline(always)]
-fn look_at(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
+fn look_at<const SWAP: bool>(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
     let mut sums = [0.0; COLUMNS];
-    let (mut low, mut high) = (*rows[0], *rows[0]);
+    let first = native_row::<SWAP>(rows[0]);
+    let (mut low, mut high) = (first, first);
     for row in rows {
+        let row = native_row::<SWAP>(row);
         for lane in 0..COLUMNS {
             sums[lane] += f64::from(row[lane]);
         }
@@ -457,12 +488,12 @@ fn look_at(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
             high,
         };
     }
-    look_closely(rows)
+    look_closely::<SWAP>(rows)
 }
 
 /// As [`look_at`], where pixels may be missing.
 #[inline(always)]
-fn look_closely(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
+fn look_closely<const SWAP: bool>(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
     let mut strip = Strip {
         sums: [0.0; COLUMNS],
         counts: [0; COLUMNS],
@@ -470,6 +501,7 @@ fn look_closely(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
         high: [f32::NEG_INFINITY; COLUMNS],
     };
     for row in rows {
+        let row = native_row::<SWAP>(row);
         let mut valid = [0_u32; COLUMNS];
         for lane in 0..COLUMNS {
             valid[lane] = u32::from(row[lane].is_finite());
@@ -512,6 +544,26 @@ fn look_closely(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
     strip
 }
 
+/// A pixel with its bytes the other way round.
+#[inline(always)]
+fn swapped(pixel: f32) -> f32 {
+    f32::from_bits(pixel.to_bits().swap_bytes())
+}
+
+#[inline(always)]
+fn native<const SWAP: bool>(pixel: f32) -> f32 {
+    if SWAP { swapped(pixel) } else { pixel }
+}
+
+#[inline(always)]
+fn native_row<const SWAP: bool>(row: &[f32; COLUMNS]) -> [f32; COLUMNS] {
+    let mut pixels = [0.0; COLUMNS];
+    for lane in 0..COLUMNS {
+        pixels[lane] = native::<SWAP>(row[lane]);
+    }
+    pixels
+}
+
 /// What all strips of a row of blocks come to.
 struct Strips {
     low: [f32; COLUMNS],
@@ -550,7 +602,12 @@ impl Strips {
 
 /// A whole row of blocks of 8 × 8 pixels.
 #[inline(always)]
-fn add_eight_rows(band: &[f32], width: usize, sums: &mut [f64], counts: &mut [u32]) -> Extent {
+fn add_eight_rows<const SWAP: bool>(
+    band: &[f32],
+    width: usize,
+    sums: &mut [f64],
+    counts: &mut [u32],
+) -> Extent {
     let rows: [&[f32]; EIGHT] = std::array::from_fn(|r| &band[r * width..][..width]);
     let chunks = rows.map(|row| row.as_chunks::<COLUMNS>().0);
     let mut strips = Strips {
@@ -564,7 +621,11 @@ fn add_eight_rows(band: &[f32], width: usize, sums: &mut [f64], counts: &mut [u3
     let pairs = pairs.as_chunks_mut::<2>().0;
     let count_pairs = count_pairs.as_chunks_mut::<2>().0;
     for (index, (sums, counts)) in pairs.iter_mut().zip(count_pairs).enumerate() {
-        strips.take(&look_at(chunks.map(|chunks| &chunks[index])), sums, counts);
+        strips.take(
+            &look_at::<SWAP>(chunks.map(|chunks| &chunks[index])),
+            sums,
+            counts,
+        );
     }
     if !last_sums.is_empty() {
         // Columns beyond the image are filled up with NaN, which does not count.
@@ -572,9 +633,13 @@ fn add_eight_rows(band: &[f32], width: usize, sums: &mut [f64], counts: &mut [u3
             let rest = &row[whole * COLUMNS..];
             let mut padded = [f32::NAN; COLUMNS];
             padded[..rest.len()].copy_from_slice(rest);
+            // NaN is turned round as well: what comes of it is turned back with the rest.
+            padded[rest.len()..]
+                .iter_mut()
+                .for_each(|pixel| *pixel = native::<SWAP>(*pixel));
             padded
         });
-        strips.take(&look_at(padded.each_ref()), last_sums, last_counts);
+        strips.take(&look_at::<SWAP>(padded.each_ref()), last_sums, last_counts);
     }
     let low = strips.low.into_iter().fold(f32::INFINITY, f32::min);
     let high = strips.high.into_iter().fold(f32::NEG_INFINITY, f32::max);

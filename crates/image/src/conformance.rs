@@ -3,6 +3,8 @@
 //! All of them panic, with a sentence, when the image does not conform. They read the whole image into memory: give
 //! them a small one.
 
+use chartroom_compute::decode::ByteOrder;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::{ImageError, ImageSource, Section, never};
@@ -232,10 +234,22 @@ fn compare(image: &dyn ImageSource, whole: &[f32], section: &Section) {
     let Ok(reference) = reference else {
         panic!("the shape does not match the pixels")
     };
+    let expected = read(&reference, section);
     assert!(
-        same(&read(&reference, section), &read(image, section)),
+        same(&expected, &read(image, section)),
         "{section:?} differs from the whole image"
     );
+    let mut stored = vec![0.0; expected.len()];
+    match image.read_as_stored(section, &mut stored, &never) {
+        Ok(ByteOrder::Native) => {}
+        Ok(ByteOrder::Swapped) => {
+            for pixel in &mut stored {
+                *pixel = f32::from_bits(pixel.to_bits().swap_bytes());
+            }
+        }
+        Err(error) => panic!("{section:?} could not be read as it is stored: {error}"),
+    }
+    assert!(same(&expected, &stored), "{section:?} differs as it is stored");
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014): reproducible, and enough for choosing boxes.

@@ -1,5 +1,7 @@
 //! The trait that every format implements.
 
+use chartroom_compute::decode::ByteOrder;
+
 use crate::{ImageDescription, ImageError, Section};
 
 /// Asked now and then by long calls; `true` means: stop and answer [`ImageError::Interrupted`].
@@ -24,4 +26,19 @@ pub trait ImageSource: Send + Sync + std::fmt::Debug {
     /// [`ImageError::Interrupted`] soon after `interrupt` says so, otherwise what the file's format or the
     /// operating system has to complain of. `out` is then unspecified.
     fn read(&self, section: &Section, out: &mut [f32], interrupt: Interrupt<'_>) -> Result<(), ImageError>;
+
+    /// As [`read`](Self::read), but the bytes of the pixels may be left in the order of the file, for callers that turn
+    /// them round on their way through a kernel. Answers in which order they are.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_as_stored(
+        &self,
+        section: &Section,
+        out: &mut [f32],
+        interrupt: Interrupt<'_>,
+    ) -> Result<ByteOrder, ImageError> {
+        self.read(section, out, interrupt)?;
+        Ok(ByteOrder::Native)
+    }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use chartroom_compute::decode::ByteOrder;
 use chartroom_compute::polarisation::{Computed, Stokes};
 use chartroom_image::fits::ImageHdu;
 use chartroom_image::{ImageDescription, ImageSource, Interrupt, OpenImage, Section, Shape4};
@@ -222,6 +223,23 @@ impl Image {
     ) -> Result<(), ViewerError> {
         let channels = u64::from(plane.channel)..u64::from(plane.channel) + 1;
         self.read_polarisation(plane.polarisation, window, channels, out, interrupt)
+    }
+
+    /// As [`Image::read`], but the bytes of the pixels may be left in the order of the file.
+    pub(crate) fn read_as_stored(
+        &self,
+        plane: Plane,
+        window: &Window,
+        out: &mut [f32],
+        interrupt: Interrupt<'_>,
+    ) -> Result<ByteOrder, ViewerError> {
+        let Polarisation::Stored(index) = plane.polarisation else {
+            self.read(plane, window, out, interrupt)?;
+            return Ok(ByteOrder::Native);
+        };
+        let channels = u64::from(plane.channel)..u64::from(plane.channel) + 1;
+        let section = self.section(index, window, &channels);
+        Ok(self.source.read_as_stored(&section, out, interrupt)?)
     }
 
     /// Reads the spectrum of one pixel over `channels` into `out`.

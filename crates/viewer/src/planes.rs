@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
+use chartroom_compute::decode::ByteOrder;
 use chartroom_compute::histogram::{Bounds, Histogram, automatic_bins};
 use chartroom_compute::mip::BlockSums;
 use chartroom_compute::statistics::{Extent, Statistics};
@@ -308,6 +309,46 @@ impl Planes {
         token: &CancelToken,
         mut kernel: impl FnMut(&[f32]) -> Result<(), ViewerError>,
     ) -> Result<(), ViewerError> {
+        Self::pass_with(
+            pixels,
+            image.shape().width,
+            y,
+            token,
+            |window, piece| {
+                image.read(plane, window, piece, &|| token.is_cancelled())?;
+                Ok(ByteOrder::Native)
+            },
+            |rows, _| kernel(rows),
+        )
+    }
+
+    /// As [`Planes::pass`], for a kernel that takes pixels in the order of bytes that the file has.
+    fn pass_as_stored(
+        image: &Image,
+        pixels: Option<&Pixels>,
+        plane: Plane,
+        y: Range<u64>,
+        token: &CancelToken,
+        kernel: impl FnMut(&[f32], ByteOrder) -> Result<(), ViewerError>,
+    ) -> Result<(), ViewerError> {
+        Self::pass_with(
+            pixels,
+            image.shape().width,
+            y,
+            token,
+            |window, piece| image.read_as_stored(plane, window, piece, &|| token.is_cancelled()),
+            kernel,
+        )
+    }
+
+    fn pass_with(
+        pixels: Option<&Pixels>,
+        width: u64,
+        y: Range<u64>,
+        token: &CancelToken,
+        read: impl Fn(&Window, &mut [f32]) -> Result<ByteOrder, ViewerError>,
+        mut kernel: impl FnMut(&[f32], ByteOrder) -> Result<(), ViewerError>,
+    ) -> Result<(), ViewerError> {
         let interrupt = || token.is_cancelled();
         if let Some(pixels) = pixels {
             let mut next = y.start;
@@ -319,12 +360,11 @@ impl Planes {
                 if rows.is_empty() {
                     break;
                 }
-                kernel(rows)?;
+                kernel(rows, ByteOrder::Native)?;
                 next += (rows.len() / pixels.width) as u64;
             }
             return Ok(());
         }
-        let width = image.shape().width;
         let rows = (PIECE_PIXELS / width.max(1))
             .next_multiple_of(BASE_MIP)
             .max(BASE_MIP);
@@ -336,8 +376,8 @@ impl Planes {
                     y: start..(start + rows).min(y.end),
                 };
                 let piece = &mut room[..window.pixels()];
-                image.read(plane, &window, piece, &interrupt)?;
-                kernel(piece)?;
+                let order = read(&window, piece)?;
+                kernel(piece, order)?;
             }
             Ok(())
         })
@@ -357,8 +397,8 @@ impl Planes {
                 .each(self.bands(BAND_PIXELS), move |y, token| {
                     let rows = (y.end - y.start) as usize;
                     let mut sums = BlockSums::new(width, rows, BASE_MIP as usize)?;
-                    Self::pass(&image, small.as_deref(), plane, y, token, |rows| {
-                        Ok(sums.push_rows(rows)?)
+                    Self::pass_as_stored(&image, small.as_deref(), plane, y, token, |rows, order| {
+                        Ok(sums.push_rows_of(rows, order)?)
                     })?;
                     Ok(sums)
                 })

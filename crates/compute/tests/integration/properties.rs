@@ -1,5 +1,6 @@
 //! The kernels against plain formulas, on arbitrary pixels.
 
+use chartroom_compute::decode::ByteOrder;
 use chartroom_compute::decode::swap_f32_in_place;
 use chartroom_compute::histogram::{Bounds, Histogram, automatic_bins};
 use chartroom_compute::mip::{BlockSums, MipAccumulator, block_mean};
@@ -300,4 +301,37 @@ fn the_number_of_automatic_bins_is_the_root_of_the_area_and_at_least_two() {
     assert_eq!(automatic_bins(1, 1), 2);
     assert_eq!(automatic_bins(64, 48), 55);
     assert_eq!(automatic_bins(16384, 16384), 16384);
+}
+
+#[test]
+fn swapped_pixels_have_the_sums_of_native_ones() {
+    for (width, height) in [(1, 1), (8, 8), (40, 24), (37, 19), (100, 64)] {
+        let pixels: Vec<f32> = (0..width * height)
+            .map(|i| {
+                if i % 53 == 7 {
+                    f32::NAN
+                } else {
+                    (i as f32).sin() * 1e3
+                }
+            })
+            .collect();
+        let swapped: Vec<f32> = pixels
+            .iter()
+            .map(|p| f32::from_bits(p.to_bits().swap_bytes()))
+            .collect();
+        let mut native = BlockSums::new(width, height, 8).unwrap();
+        let mut other = BlockSums::new(width, height, 8).unwrap();
+        native.push_rows(&pixels).unwrap();
+        other.push_rows_of(&swapped, ByteOrder::Swapped).unwrap();
+        let (columns, rows) = (width.div_ceil(8), height.div_ceil(8));
+        let bits = |sums: &BlockSums| -> Vec<u32> {
+            sums.means(8, 0..columns, 0..rows)
+                .unwrap()
+                .iter()
+                .map(|m| m.to_bits())
+                .collect()
+        };
+        assert_eq!(bits(&native), bits(&other), "{width} x {height}");
+        assert_eq!(native.extent(), other.extent());
+    }
 }

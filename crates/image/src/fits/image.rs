@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use chartroom_compute::decode::ByteOrder;
+
 use super::describe::describe;
 use super::hdu::{Hdu, HduKind};
 use super::header::Header;
@@ -92,7 +94,7 @@ impl FitsImage {
         let size = self.description.pixel_type.bytes();
         let mut position = first;
         for piece in out.chunks_mut(PIECE / size) {
-            if self.description.pixel_type == PixelType::F32 && self.scaling.is_identity() {
+            if self.is_plain() {
                 self.read_bytes(position, bytemuck::cast_slice_mut(piece), interrupt)?;
                 swap_in_place(piece);
             } else {
@@ -103,6 +105,11 @@ impl FitsImage {
             position += piece.len() as u64;
         }
         Ok(())
+    }
+
+    /// Whether pixels are stored as they are wanted, but for the order of their bytes.
+    fn is_plain(&self) -> bool {
+        self.description.pixel_type == PixelType::F32 && self.scaling.is_identity()
     }
 
     /// Reads `runs` runs with one call, together with what is between them.
@@ -175,5 +182,26 @@ impl ImageSource for FitsImage {
         let result = read();
         SCRATCH.set(scratch);
         result
+    }
+
+    fn read_as_stored(
+        &self,
+        section: &Section,
+        out: &mut [f32],
+        interrupt: Interrupt<'_>,
+    ) -> Result<ByteOrder, ImageError> {
+        section.check(&self.description.shape, out.len())?;
+        let plan = Plan::new(&self.description.shape, section);
+        // Many runs, or pixels that have to be computed anyway.
+        if !self.is_plain() || plan.row != 1 || plan.run != out.len() || out.is_empty() {
+            self.read(section, out, interrupt)?;
+            return Ok(ByteOrder::Native);
+        }
+        let mut position = plan.rows().next().unwrap_or_default();
+        for piece in out.chunks_mut(PIECE / size_of::<f32>()) {
+            self.read_bytes(position, bytemuck::cast_slice_mut(piece), interrupt)?;
+            position += piece.len() as u64;
+        }
+        Ok(ByteOrder::OF_FITS)
     }
 }
