@@ -493,6 +493,10 @@ fn look_at<const SWAP: bool>(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
 
 /// As [`look_at`], where pixels may be missing.
 #[inline(always)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "loops over lanes are what becomes vector instructions"
+)]
 fn look_closely<const SWAP: bool>(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
     let mut strip = Strip {
         sums: [0.0; COLUMNS],
@@ -502,17 +506,11 @@ fn look_closely<const SWAP: bool>(rows: [&[f32; COLUMNS]; EIGHT]) -> Strip {
     };
     for row in rows {
         let row = native_row::<SWAP>(row);
-        let mut valid = [0_u32; COLUMNS];
-        for lane in 0..COLUMNS {
-            valid[lane] = u32::from(row[lane].is_finite());
-        }
+        let valid = row.map(|pixel| u32::from(pixel.is_finite()));
         for lane in 0..COLUMNS {
             strip.counts[lane] += valid[lane];
         }
-        let mut values = [0.0_f32; COLUMNS];
-        for lane in 0..COLUMNS {
-            values[lane] = if valid[lane] == 1 { row[lane] } else { 0.0 };
-        }
+        let values = row.map(|pixel| if pixel.is_finite() { pixel } else { 0.0 });
         for lane in 0..COLUMNS {
             strip.sums[lane] += f64::from(values[lane]);
         }
@@ -557,11 +555,7 @@ fn native<const SWAP: bool>(pixel: f32) -> f32 {
 
 #[inline(always)]
 fn native_row<const SWAP: bool>(row: &[f32; COLUMNS]) -> [f32; COLUMNS] {
-    let mut pixels = [0.0; COLUMNS];
-    for lane in 0..COLUMNS {
-        pixels[lane] = native::<SWAP>(row[lane]);
-    }
-    pixels
+    row.map(native::<SWAP>)
 }
 
 /// What all strips of a row of blocks come to.

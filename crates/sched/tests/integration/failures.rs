@@ -48,7 +48,7 @@ async fn values_that_panic_while_they_are_dropped_harm_neither_worker_nor_cancel
     let held = hold(&scheduler, Class::Streaming, ALICE);
     let brittle = Brittle;
     let waiting = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), move |_| {
-        _ = &brittle
+        _ = &brittle;
     });
     waiting.cancel();
     assert_eq!(waiting.await, Err(JobError::Cancelled));
