@@ -1,8 +1,7 @@
 //! Image histogram and statistics against a bare pass over the same memory.
 //!
 //! The bare pass reads every pixel once, tests that it is finite and adds it in double precision with many
-//! accumulators. The zfp encoder is compared with the C library in `crates/compute/zfp-reference`, a workspace of its
-//! own, because the house needs no C compiler.
+//! accumulators.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -14,6 +14,7 @@ mod report;
 mod server;
 mod spectrum;
 mod tiles;
+mod zfp;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -49,12 +50,13 @@ async fn main() -> ExitCode {
         .join("bench");
     let mut rows = Vec::new();
     let mut whole = true;
-    for name in ["kernels", "tiles", "spectrum", "listing", "neighbour"]
+    for name in ["zfp", "kernels", "tiles", "spectrum", "listing", "neighbour"]
         .into_iter()
         .filter(|name| wanted(name))
     {
         eprintln!("Measuring {name} …");
         let measured = match name {
+            "zfp" => Ok(zfp::measure()),
             "kernels" => Ok(kernels::measure()),
             "tiles" => tiles::measure(&folder).await,
             "spectrum" => spectrum::measure(&folder).await,

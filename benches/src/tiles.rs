@@ -5,7 +5,6 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use chartroom_compute::zfp;
 use chartroom_icd::messages::{self, CompressionType};
 use chartroom_testkit::client::{Client, tile_number};
 use chartroom_testkit::fits::BLOCK;
@@ -13,7 +12,7 @@ use chartroom_testkit::fits::BLOCK;
 use crate::measure::{median, time};
 use crate::report::{Demand, Row};
 use crate::server::Server;
-use crate::{BenchError, Rows, files};
+use crate::{BenchError, Rows, files, zfp};
 
 const RUNS: usize = 5;
 const QUALITY: f32 = 11.0;
@@ -96,7 +95,16 @@ pub(crate) async fn measure(folder: &Path) -> Rows {
         channels.push(start.elapsed());
     }
 
-    Ok(vec![
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
+    let library = zfp::of_library((ROWS * COLUMNS).unsigned_abs(), cores);
+    let pipeline = library.map(|library| Row {
+        name: "the whole way of 40 tiles, all cores".to_owned(),
+        ours: median(screens.clone()),
+        reference: Some(("zfp in C alone", library)),
+        demand: Demand::AtLeast(0.9),
+        cpp: None,
+    });
+    let mut rows = vec![
         Row {
             name: "open 16384 × 16384 until the first whole-image tile".to_owned(),
             ours: median(first),
@@ -132,7 +140,9 @@ pub(crate) async fn measure(folder: &Path) -> Rows {
             demand: Demand::FasterThanCpp,
             cpp: Some(Duration::from_millis(13)),
         },
-    ])
+    ];
+    rows.extend(pipeline);
+    Ok(rows)
 }
 
 pub(crate) fn name(path: &Path) -> String {
@@ -193,7 +203,7 @@ fn read_and_compress(path: &Path, left: usize, bottom: usize) -> io::Result<Dura
         let rows = pixels[row * TILE * width..].chunks(width).take(TILE);
         rows.for_each(|pixels| tile.extend_from_slice(&pixels[column * TILE..(column + 1) * TILE]));
         compressed.clear();
-        zfp::compress(&tile, TILE, TILE, QUALITY as u32, &mut compressed);
+        chartroom_compute::zfp::compress(&tile, TILE, TILE, QUALITY as u32, &mut compressed);
         std::hint::black_box(&compressed);
     }
     Ok(start.elapsed())

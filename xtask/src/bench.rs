@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::command::{Outcome, cargo, run, run_aside};
+use crate::command::{Outcome, cargo, read, run, run_aside};
 use crate::places;
 
 /// Builds and runs the benchmarks whose names contain one of `names`; all without a name.
@@ -16,5 +16,26 @@ pub(crate) fn run_named<'a>(names: impl Iterator<Item = &'a String>) -> Outcome 
         "--package",
         "chartroom-benches",
     ]))?;
-    run(Command::new(places::binary("chartroom-benches", "release")).args(names))
+    let mut benches = Command::new(places::binary("chartroom-benches", "release"));
+    // The C library is compiled for this one comparison; without a C compiler it is left out, and said.
+    match read(cargo().args(ZFP_SPEED)) {
+        Ok(table) => {
+            benches.env("CHARTROOM_ZFP_REFERENCE", table);
+        }
+        Err(error) => eprintln!("The zfp encoder cannot be compared with the C library: {error}"),
+    }
+    run(benches.args(names))
 }
+
+/// Times our zfp encoder and that of the C library at the precision of viewing.
+const ZFP_SPEED: [&str; 9] = [
+    "run",
+    "--release",
+    "--quiet",
+    "--manifest-path",
+    "crates/compute/zfp-reference/Cargo.toml",
+    "--example",
+    "zfp_speed",
+    "--",
+    "11",
+];
