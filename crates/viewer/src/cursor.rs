@@ -1,6 +1,7 @@
 //! The cursor: its value and its spatial profiles. SET_CURSOR and SET_SPATIAL_REQUIREMENTS.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chartroom_compute::profile;
@@ -10,7 +11,7 @@ use chartroom_sched::{CancelToken, Class};
 use crate::ViewerError;
 use crate::file::Purpose;
 use crate::image::{Plane, Window};
-use crate::planes::{Columns, Planes, with_scratch};
+use crate::planes::{Columns, Pixels, Planes, with_scratch};
 use crate::session::{Actor, Topic};
 use crate::work::Work;
 
@@ -102,6 +103,16 @@ impl Actor {
     }
 }
 
+/// Pixels of all profiles together that are copied without a job.
+const FEW_PIXELS: u64 = 64 * 1024;
+
+/// What was fetched of a large plane around a pixel: rows and, for each profile that needs them, columns; with the numbers
+/// of the first.
+struct Near {
+    rows: Option<(u64, Arc<Pixels>)>,
+    columns: Vec<Option<(u64, Arc<Columns>)>>,
+}
+
 /// The row and the column through a pixel.
 #[derive(Debug, Clone)]
 struct Cross {
@@ -117,26 +128,61 @@ impl Cross {
         work: &Work,
         configs: Vec<SpatialConfig>,
     ) -> Result<(f32, Vec<messages::SpatialProfile>), ViewerError> {
-        // Columns of a large plane are fetched beforehand, in parallel; everything else is one job.
+        // What is far apart in the file is fetched beforehand, with its neighbours, where the cursor will move to.
+        let rows = self.planes.rows(work, self.plane, self.y).await?;
         let mut columns = Vec::with_capacity(configs.len());
         for config in &configs {
             columns.push(self.columns(work, config).await?);
         }
         let cross = self.clone();
-        work.run(move |token| {
-            let mut value = [f32::NAN];
-            let pixel = Window {
-                x: cross.x..cross.x + 1,
-                y: cross.y..cross.y + 1,
-            };
-            cross.planes.read(cross.plane, &pixel, &mut value, token)?;
-            let profiles = configs.iter().zip(&columns).map(|(config, columns)| {
-                let columns = columns.as_ref().map(|(first, columns)| (*first, &**columns));
-                cross.profile(config, columns, token)
-            });
-            Ok((value[0], profiles.collect::<Result<_, _>>()?))
-        })
-        .await
+        let near = Near { rows, columns };
+        if self.is_at_hand(&configs, &near)? {
+            return cross.read(&configs, &near, &work.token);
+        }
+        work.run(move |token| cross.read(&configs, &near, token)).await
+    }
+
+    /// Whether all that is wanted is in memory and so little that copying it takes microseconds: then the way to a thread of
+    /// the scheduler and back would take longer.
+    fn is_at_hand(&self, configs: &[SpatialConfig], near: &Near) -> Result<bool, ViewerError> {
+        let image = &self.planes.image;
+        let whole = self.planes.pixels_at_hand(self.plane).is_some();
+        let mut pixels = 0;
+        for (config, columns) in configs.iter().zip(&near.columns) {
+            let (polarisation, axis) = image.coordinate(&config.coordinate, self.plane.polarisation)?;
+            if polarisation != self.plane.polarisation || !(axis == "x" || whole || columns.is_some()) {
+                return Ok(false);
+            }
+            let range = visible(config, image.shape().width.max(image.shape().height));
+            pixels += range.end - range.start;
+        }
+        Ok(near.rows.is_some() && pixels <= FEW_PIXELS)
+    }
+
+    fn read(
+        &self,
+        configs: &[SpatialConfig],
+        near: &Near,
+        token: &CancelToken,
+    ) -> Result<(f32, Vec<messages::SpatialProfile>), ViewerError> {
+        let row = near.rows.as_ref().map(|(first, rows)| rows.row(self.y - first));
+        let value = match row.and_then(|row| row.get(self.x as usize)) {
+            Some(value) => *value,
+            None => {
+                let mut value = [f32::NAN];
+                let pixel = Window {
+                    x: self.x..self.x + 1,
+                    y: self.y..self.y + 1,
+                };
+                self.planes.read(self.plane, &pixel, &mut value, token)?;
+                value[0]
+            }
+        };
+        let profiles = configs.iter().zip(&near.columns).map(|(config, columns)| {
+            let columns = columns.as_ref().map(|(first, columns)| (*first, &**columns));
+            self.profile(config, row, columns, token)
+        });
+        Ok((value, profiles.collect::<Result<_, _>>()?))
     }
 
     /// Adjacent columns around the pixel, if the profile is a long vertical one whose pixels are not at hand.
@@ -144,7 +190,7 @@ impl Cross {
         &self,
         work: &Work,
         config: &SpatialConfig,
-    ) -> Result<Option<(u64, std::sync::Arc<Columns>)>, ViewerError> {
+    ) -> Result<Option<(u64, Arc<Columns>)>, ViewerError> {
         let (polarisation, axis) = self
             .planes
             .image
@@ -165,6 +211,7 @@ impl Cross {
     fn profile(
         &self,
         config: &SpatialConfig,
+        row: Option<&[f32]>,
         columns: Option<(u64, &Columns)>,
         token: &CancelToken,
     ) -> Result<messages::SpatialProfile, ViewerError> {
@@ -186,11 +233,15 @@ impl Cross {
         let range = visible(config, length);
         let mip = config.mip.max(1);
         let values = with_scratch((range.end - range.start) as usize, |out| {
-            match columns {
-                Some((first, columns)) => {
+            let row = row
+                .filter(|_| axis == "x" && plane == self.plane)
+                .and_then(|row| row.get(range.start as usize..range.end as usize));
+            match (row, columns) {
+                (Some(row), _) => out.copy_from_slice(row),
+                (None, Some((first, columns))) => {
                     columns.copy((self.x - first) as usize, range.start as usize, out);
                 }
-                None => {
+                (None, None) => {
                     let window = match axis {
                         "x" => Window {
                             x: range.clone(),

@@ -39,6 +39,9 @@ const SMALL_PLANE_BYTES: u64 = 64 * 1024 * 1024;
 /// moves to a neighbour.
 pub(crate) const COLUMNS: u64 = 64;
 
+/// Pixels of the rows around the cursor that are read at once.
+const ROWS_PIXELS: u64 = 512 * 1024;
+
 thread_local! {
     /// Room for pixels on their way through the kernels. Fresh memory is dear; this is used again and again. As many
     /// as are lent out at once.
@@ -392,6 +395,46 @@ impl Planes {
             .cache
             .get_or_make(self.key(Part::Cube(polarisation, binning)), make)
             .await
+    }
+
+    /// Some rows of a plane among which `y` is, and the number of the first: all of them if they are in memory; `None` while
+    /// a plane that will be kept whole is not there yet.
+    pub(crate) async fn rows(
+        &self,
+        work: &Work,
+        plane: Plane,
+        y: u64,
+    ) -> Result<Option<(u64, Arc<Pixels>)>, ViewerError> {
+        if let Some(pixels) = self.pixels_at_hand(plane) {
+            return Ok(Some((0, pixels)));
+        }
+        if self.is_small() {
+            return Ok(None);
+        }
+        let shape = self.image.shape();
+        let rows = (ROWS_PIXELS / shape.width.max(1)).max(1);
+        let first = y / rows * rows;
+        let window = Window {
+            x: 0..shape.width,
+            y: first..(first + rows).min(shape.height),
+        };
+        let make = async {
+            let image = Arc::clone(&self.image);
+            let rows_per_band = window.y.end - window.y.start;
+            let read = move |token: &CancelToken| {
+                let mut band = vec![0.0; window.pixels()];
+                image.read(plane, &window, &mut band, &|| token.is_cancelled())?;
+                Ok(band)
+            };
+            let width = shape.width as usize;
+            Ok::<_, ViewerError>(Pixels {
+                width,
+                rows_per_band,
+                bands: vec![work.run(read).await?],
+            })
+        };
+        let key = self.key(Part::Rows(plane, first));
+        Ok(Some((first, self.image.cache.get_or_make(key, make).await?)))
     }
 
     /// The columns of a plane among which `x` is, and the number of the first.

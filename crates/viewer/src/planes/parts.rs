@@ -26,6 +26,8 @@ pub(crate) enum Part {
     Overview(Plane),
     /// [`Summary`] of a plane with this number of bins between these bounds (as bits).
     Summary(Plane, Binning),
+    /// Some adjacent rows of a large plane.
+    Rows(Plane, u64),
     /// Some adjacent columns of a large plane.
     Columns(Plane, u64),
     /// [`Summary`] of all channels of a polarisation.
