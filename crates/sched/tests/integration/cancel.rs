@@ -34,7 +34,7 @@ async fn a_cancelled_waiting_job_never_runs_and_its_memory_is_freed_at_once() {
 #[tokio::test]
 async fn dropping_a_waiting_job_takes_it_out_of_the_queue() {
     let scheduler = scheduler(1, 0);
-    let held = hold(&scheduler, Class::Batch, ALICE);
+    let held = hold(&scheduler, Class::Streaming, ALICE);
     let ran = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&ran);
     let job = scheduler.submit(Class::Interactive, BOB, &CancelToken::new(), move |_| {

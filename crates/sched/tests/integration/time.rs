@@ -160,13 +160,13 @@ fn recorded_scheduler() -> (Scheduler, Arc<HandClock>, Snapshotter) {
 #[tokio::test]
 async fn metrics_tell_what_waits_and_what_runs_by_class() {
     let (scheduler, _, snapshotter) = recorded_scheduler();
-    let held = hold(&scheduler, Class::Batch, ALICE);
+    let held = hold(&scheduler, Class::Interactive, ALICE);
     let waiting = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), |_| ());
     drop(scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), |_| ()));
     let recorded = Recorded::take(&snapshotter);
     let jobs = |class, state| recorded.get("chartroom_jobs", &[("class", class), ("state", state)]);
-    assert_eq!(jobs("batch", "queued"), [0.0]);
-    assert_eq!(jobs("batch", "running"), [1.0]);
+    assert_eq!(jobs("interactive", "queued"), [0.0]);
+    assert_eq!(jobs("interactive", "running"), [1.0]);
     assert_eq!(jobs("streaming", "queued"), [1.0]);
     assert_eq!(jobs("streaming", "running"), [0.0]);
     drop(held.release);
@@ -176,7 +176,7 @@ async fn metrics_tell_what_waits_and_what_runs_by_class() {
 #[tokio::test]
 async fn metrics_tell_outcomes_and_times_in_seconds() {
     let (scheduler, clock, snapshotter) = recorded_scheduler();
-    let held = hold(&scheduler, Class::Batch, ALICE);
+    let held = hold(&scheduler, Class::Interactive, ALICE);
     let panics: Job<()> = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), move |_| {
         clock.advance(Duration::from_millis(1500));
         panic!("by intent");
@@ -204,8 +204,8 @@ async fn metrics_tell_outcomes_and_times_in_seconds() {
     assert_eq!(ended("streaming", "panicked"), [1.0]);
     assert_eq!(ended("streaming", "cancelled"), [1.0]);
     assert_eq!(ended("streaming", "finished"), [0.0]);
-    assert_eq!(ended("batch", "finished"), [1.0]);
-    for class in ["batch", "streaming"] {
+    assert_eq!(ended("interactive", "finished"), [1.0]);
+    for class in ["interactive", "streaming"] {
         for state in ["queued", "running"] {
             assert_eq!(
                 recorded.get("chartroom_jobs", &[("class", class), ("state", state)]),
