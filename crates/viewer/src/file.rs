@@ -136,6 +136,18 @@ impl OpenFile {
         token
     }
 
+    /// Begins something for `purpose` that depends on the plane in view, if it is `wanted`; cancels what was at work for it
+    /// before in any case.
+    pub(crate) fn begin_for_view(&mut self, purpose: Purpose, wanted: bool) -> Option<(View, CancelToken)> {
+        if !wanted {
+            self.give_up(purpose);
+            return None;
+        }
+        let view = self.view.clone();
+        let token = self.begin(purpose, &view.token);
+        Some((view, token))
+    }
+
     /// Cancels what is at work for `purpose`.
     pub(crate) fn give_up(&mut self, purpose: Purpose) {
         if let Some(token) = self.tasks.remove(&purpose) {

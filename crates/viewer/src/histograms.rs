@@ -50,15 +50,12 @@ impl Actor {
         let Some(file) = self.files.get_mut(&file_id) else {
             return;
         };
-        if file.histograms.is_empty() {
-            file.give_up(Purpose::Histograms);
+        let configs = file.histograms.clone();
+        let Some((view, token)) = file.begin_for_view(Purpose::Histograms, !configs.is_empty()) else {
             return;
-        }
-        let view = file.view.clone();
-        let token = file.begin(Purpose::Histograms, &view.token);
+        };
         let planes = file.planes.clone();
         let subject = file.subject(Topic::Histogram { region_id: IMAGE });
-        let configs = file.histograms.clone();
         tokio::spawn(async move {
             let work = context.work(Class::Interactive, &token);
             for config in configs {

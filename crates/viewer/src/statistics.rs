@@ -33,15 +33,12 @@ impl Actor {
         let Some(file) = self.files.get_mut(&file_id) else {
             return;
         };
-        if file.statistics.is_empty() {
-            file.give_up(Purpose::Statistics);
+        let configs = file.statistics.clone();
+        let Some((view, token)) = file.begin_for_view(Purpose::Statistics, !configs.is_empty()) else {
             return;
-        }
-        let view = file.view.clone();
-        let token = file.begin(Purpose::Statistics, &view.token);
+        };
         let planes = file.planes.clone();
         let subject = file.subject(Topic::Statistics { region_id: IMAGE });
-        let configs = file.statistics.clone();
         tokio::spawn(async move {
             let work = context.work(Class::Interactive, &token);
             for config in configs {
