@@ -16,6 +16,7 @@ mod error;
 pub mod histogram;
 pub mod mip;
 pub mod nan_runs;
+pub mod picture;
 pub mod polarisation;
 pub mod profile;
 mod simd;
