@@ -27,6 +27,18 @@ fn large(path: PathBuf, what: Large) -> io::Result<PathBuf> {
     Ok(path)
 }
 
+/// Ten images of 2048 × 2048 float32.
+pub(crate) fn ten(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let image = Large {
+        width: 2048,
+        height: 2048,
+        channels: 1,
+    };
+    (0..10)
+        .map(|number| large(folder.join(format!("image-2k-{number}.fits")), image))
+        .collect()
+}
+
 /// A folder of many small images.
 pub(crate) fn many(folder: &Path) -> io::Result<PathBuf> {
     let many = folder.join("many");

@@ -48,15 +48,15 @@ pub(crate) fn measure() -> Vec<Row> {
         let (one, two) = (on_one(&image, kernel), on_two(&image, kernel));
         rows.push(Row {
             name: format!("{name} of 32 Mpixel, one core"),
-            ours: one,
-            reference: Some(("bare pass", reference)),
+            ours: one.into(),
+            reference: Some(("bare pass", reference.into())),
             demand: Demand::AtLeast(0.5),
             cpp: None,
         });
         rows.push(Row {
             name: format!("{name} of 32 Mpixel, two cores"),
-            ours: two,
-            reference: Some(("one core", one)),
+            ours: two.into(),
+            reference: Some(("one core", one.into())),
             demand: Demand::AtLeast(1.8),
             cpp: None,
         });

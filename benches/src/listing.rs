@@ -41,8 +41,8 @@ pub(crate) async fn measure(folder: &Path) -> Rows {
         }
         rows.push(Row {
             name: format!("list 25,000 files {name}"),
-            ours: median(times),
-            reference: Some(("readdir and stat", walk)),
+            ours: median(times).into(),
+            reference: Some(("readdir and stat", walk.into())),
             demand: Demand::AtMost(3.0),
             cpp: Some(Duration::from_millis(cpp)),
         });

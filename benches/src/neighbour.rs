@@ -51,21 +51,21 @@ pub(crate) async fn measure(folder: &Path) -> Rows {
     Ok(vec![
         Row {
             name: "cursor with x and y profiles, quiet server".to_owned(),
-            ours: median(swift),
+            ours: median(swift).into(),
             reference: None,
             demand: Demand::FasterThanCpp,
             cpp: Some(Duration::from_micros(110)),
         },
         Row {
             name: "99th percentile of the cursor beside a cube histogram".to_owned(),
-            ours: percentile(loud, 99),
-            reference: Some(("quiet", percentile(quiet, 99))),
+            ours: percentile(loud, 99).into(),
+            reference: Some(("quiet", percentile(quiet, 99).into())),
             demand: Demand::AtMost(2.0),
             cpp: None,
         },
         Row {
             name: "cube histogram of 1 GiB, beside that cursor".to_owned(),
-            ours: median(histograms),
+            ours: median(histograms).into(),
             reference: None,
             demand: Demand::FasterThanCpp,
             cpp: Some(Duration::from_millis(1100)),

@@ -11,6 +11,34 @@ pub(crate) enum Demand {
     AtLeast(f64),
     /// Ours must be faster than the C++ server.
     FasterThanCpp,
+    /// Nothing: the amount is shown, beside the reference if there is one.
+    Shown,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Amount {
+    /// How long something takes.
+    Time(Duration),
+    /// Memory, or bytes on a wire.
+    Bytes(f64),
+    /// How often something happens.
+    Count(f64),
+}
+
+impl Amount {
+    fn number(self) -> f64 {
+        match self {
+            Self::Time(time) => time.as_secs_f64(),
+            Self::Bytes(number) | Self::Count(number) => number,
+        }
+    }
+}
+
+impl From<Duration> for Amount {
+    fn from(time: Duration) -> Self {
+        Self::Time(time)
+    }
 }
 
 /// One line of the table.
@@ -18,10 +46,10 @@ pub(crate) enum Demand {
 pub(crate) struct Row {
     /// What is measured.
     pub(crate) name: String,
-    /// How long ours takes.
-    pub(crate) ours: Duration,
-    /// What it is compared with, and how long that takes.
-    pub(crate) reference: Option<(&'static str, Duration)>,
+    /// How long ours takes, or how much of it.
+    pub(crate) ours: Amount,
+    /// What it is compared with, and how long that takes, or how much.
+    pub(crate) reference: Option<(&'static str, Amount)>,
     /// What must hold.
     pub(crate) demand: Demand,
     /// How long the C++ server takes.
@@ -32,10 +60,10 @@ impl Row {
     /// Ours to the reference as the demand counts it; to the C++ server if there is no other.
     fn ratio(&self) -> Option<f64> {
         let reference = match self.demand {
-            Demand::FasterThanCpp => self.cpp?,
+            Demand::FasterThanCpp => self.cpp?.into(),
             _ => self.reference?.1,
         };
-        let times = self.ours.as_secs_f64() / reference.as_secs_f64();
+        let times = self.ours.number() / reference.number();
         Some(if matches!(self.demand, Demand::AtLeast(_)) {
             times.recip()
         } else {
@@ -49,8 +77,11 @@ impl Row {
             Demand::AtMost(most) => ratio <= most,
             Demand::AtLeast(least) => ratio >= least,
             Demand::FasterThanCpp => ratio < 1.0,
+            Demand::Shown => true,
         });
-        met && self.cpp.is_none_or(|cpp| self.ours < cpp)
+        met && self
+            .cpp
+            .is_none_or(|cpp| self.ours.number() < Amount::from(cpp).number())
     }
 }
 
@@ -68,9 +99,14 @@ pub(crate) fn print(rows: &[Row]) {
             Demand::AtMost(most) => format!("≤ {most}"),
             Demand::AtLeast(least) => format!("≥ {least}"),
             Demand::FasterThanCpp => "faster than C++".to_owned(),
+            Demand::Shown => "–".to_owned(),
         };
-        let cpp = row.cpp.map_or("–".to_owned(), text);
-        let holds = if row.holds() { "yes" } else { "**no**" };
+        let cpp = row.cpp.map_or("–".to_owned(), |cpp| text(cpp.into()));
+        let holds = match (row.holds(), row.demand, row.cpp) {
+            (true, Demand::Shown, None) => "–",
+            (true, ..) => "yes",
+            (false, ..) => "**no**",
+        };
         println!(
             "| {} | {} | {reference} | {ratio} | {demand} | {cpp} | {holds} |",
             row.name,
@@ -79,12 +115,14 @@ pub(crate) fn print(rows: &[Row]) {
     }
 }
 
-fn text(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    match seconds {
-        1.0.. => format!("{seconds:.2} s"),
-        1e-3.. => format!("{:.2} ms", seconds * 1e3),
-        _ => format!("{:.1} µs", seconds * 1e6),
+fn text(amount: Amount) -> String {
+    match (amount, amount.number()) {
+        (Amount::Time(_), seconds @ 1.0..) => format!("{seconds:.2} s"),
+        (Amount::Time(_), seconds @ 1e-3..) => format!("{:.2} ms", seconds * 1e3),
+        (Amount::Time(_), seconds) => format!("{:.1} µs", seconds * 1e6),
+        (Amount::Bytes(_), bytes @ 1024.0..) => format!("{:.1} KiB", bytes / 1024.0),
+        (Amount::Bytes(_), bytes) => format!("{bytes:.0} B"),
+        (Amount::Count(_), count) => format!("{count:.0}"),
     }
 }
 
@@ -95,8 +133,8 @@ mod checks {
     fn row(ours: u64, reference: u64, demand: Demand, cpp: Option<u64>) -> Row {
         Row {
             name: String::new(),
-            ours: Duration::from_millis(ours),
-            reference: Some(("reference", Duration::from_millis(reference))),
+            ours: Duration::from_millis(ours).into(),
+            reference: Some(("reference", Duration::from_millis(reference).into())),
             demand,
             cpp: cpp.map(Duration::from_millis),
         }

@@ -43,8 +43,8 @@ pub(crate) async fn measure(folder: &Path) -> Rows {
     }
     Ok(vec![Row {
         name: "spectrum of 256 channels at the cursor".to_owned(),
-        ours: median(ours),
-        reference: Some(("256 reads of a pixel", median(bare))),
+        ours: median(ours).into(),
+        reference: Some(("256 reads of a pixel", median(bare).into())),
         demand: Demand::FasterThanCpp,
         cpp: Some(Duration::from_micros(6500)),
     }])

@@ -99,43 +99,43 @@ pub(crate) async fn measure(folder: &Path) -> Rows {
     let library = zfp::of_library((ROWS * COLUMNS).unsigned_abs(), cores);
     let pipeline = library.map(|library| Row {
         name: "the whole way of 40 tiles, all cores".to_owned(),
-        ours: median(screens.clone()),
-        reference: Some(("zfp in C alone", library)),
+        ours: median(screens.clone()).into(),
+        reference: Some(("zfp in C alone", library.into())),
         demand: Demand::AtLeast(0.9),
         cpp: None,
     });
     let mut rows = vec![
         Row {
             name: "open 16384 × 16384 until the first whole-image tile".to_owned(),
-            ours: median(first),
-            reference: Some(("sequential read", sequential_read(&path))),
+            ours: median(first).into(),
+            reference: Some(("sequential read", sequential_read(&path).into())),
             demand: Demand::AtMost(1.5),
             cpp: Some(Duration::from_millis(1400)),
         },
         Row {
             name: "screen of 40 tiles of full resolution".to_owned(),
-            ours: median(screens),
-            reference: Some(("read and zfp on one core", median(bare))),
+            ours: median(screens).into(),
+            reference: Some(("read and zfp on one core", median(bare).into())),
             demand: Demand::AtMost(1.3),
             cpp: Some(Duration::from_millis(20)),
         },
         Row {
             name: "the first such screen after opening".to_owned(),
-            ours: median(first_screens),
+            ours: median(first_screens).into(),
             reference: None,
             demand: Demand::FasterThanCpp,
             cpp: None,
         },
         Row {
             name: "screen of 40 tiles at mip 8".to_owned(),
-            ours: median(mips),
+            ours: median(mips).into(),
             reference: None,
             demand: Demand::FasterThanCpp,
             cpp: Some(Duration::from_millis(45)),
         },
         Row {
             name: "channel change of 16 tiles".to_owned(),
-            ours: median(channels),
+            ours: median(channels).into(),
             reference: None,
             demand: Demand::FasterThanCpp,
             cpp: Some(Duration::from_millis(13)),

@@ -40,8 +40,8 @@ pub(crate) fn measure() -> Vec<Row> {
     };
     vec![Row {
         name: "zfp of one tile at precision 11, one core".to_owned(),
-        ours,
-        reference: Some(("zfp in C", library)),
+        ours: ours.into(),
+        reference: Some(("zfp in C", library.into())),
         demand: Demand::AtLeast(1.0),
         cpp: None,
     }]

@@ -1,10 +1,8 @@
-//! What the browser tests need: a Chromium of the system and playwright-core from npm.
+//! What the browser tests need besides packages of npm: a Chromium of the system.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use crate::command::{Outcome, TaskError, install, may_install, npm, run_aside, succeeds};
-use crate::places;
+use crate::command::{Outcome, TaskError, install, may_install};
 
 /// Names and places where a Chromium is looked for, after the environment variable `CHARTROOM_CHROMIUM`.
 const CANDIDATES: [&str; 6] = [
@@ -39,35 +37,4 @@ fn find() -> Option<PathBuf> {
         .into_iter()
         .chain(CANDIDATES.map(PathBuf::from))
         .find(|path| path.is_file())
-}
-
-/// Installs the packages of `e2e/package-lock.json` unless they are there, and gives the folder of the tests.
-pub(crate) fn packages() -> Outcome<PathBuf> {
-    let folder = places::root().join("e2e");
-    if !up_to_date(&folder) {
-        run_aside(
-            npm()
-                .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-                .current_dir(&folder),
-        )?;
-    }
-    let version = "process.exit(Number(process.versions.node.split('.')[0]) >= 20 ? 0 : 1)";
-    if succeeds(Command::new("node").args(["-e", version])) {
-        return Ok(folder);
-    }
-    Err(TaskError::Said(
-        "the browser tests need Node.js 20 or newer.".to_owned(),
-    ))
-}
-
-/// npm leaves a lock file of its own when it has installed everything.
-fn up_to_date(folder: &Path) -> bool {
-    let time = |path: PathBuf| path.metadata().and_then(|file| file.modified()).ok();
-    match (
-        time(folder.join("node_modules/.package-lock.json")),
-        time(folder.join("package-lock.json")),
-    ) {
-        (Some(installed), Some(wanted)) => installed >= wanted,
-        _ => false,
-    }
 }

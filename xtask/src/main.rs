@@ -5,11 +5,15 @@
 
 mod bench;
 mod browser;
+mod clients;
 mod command;
+mod conformance;
 mod demo;
 mod frontend;
+mod node;
 mod places;
 mod python;
+mod schemas;
 mod tests;
 
 use std::path::PathBuf;
@@ -25,6 +29,8 @@ fn main() -> ExitCode {
         Some(("bench", options)) => {
             bench::run_named(options.get_many::<String>("ratio").into_iter().flatten())
         }
+        Some(("conformance", _)) => conformance::run(),
+        Some(("schemas", _)) => schemas::write(),
         _ => unreachable!("clap asks for one of the commands above"),
     };
     match outcome {
@@ -87,6 +93,18 @@ fn interface() -> Command {
                         .long("browser")
                         .action(ArgAction::SetTrue)
                         .help("The official frontend in a headless Chromium"),
+                )
+                .arg(
+                    Arg::new("clients")
+                        .long("clients")
+                        .action(ArgAction::SetTrue)
+                        .help("The client libraries, in Node.js"),
+                )
+                .arg(
+                    Arg::new("python")
+                        .long("python")
+                        .action(ArgAction::SetTrue)
+                        .help("The client library for Python"),
                 ),
         )
         .subcommand(
@@ -98,6 +116,14 @@ fn interface() -> Command {
                         .num_args(0..)
                         .help("Only the ratios whose name contains one of these"),
                 ),
+        )
+        .subcommand(
+            Command::new("conformance")
+                .about("Run the Autobahn test suite against the WebSocket; needs a CPython 2.7"),
+        )
+        .subcommand(
+            Command::new("schemas")
+                .about("Write the schemas and TypeScript declarations of what the server offers to clients"),
         )
 }
 
@@ -115,12 +141,16 @@ fn demo_options(matches: &ArgMatches) -> demo::Options {
     }
 }
 
-/// Both parts unless one is named.
+/// All parts unless some are named.
 fn parts(matches: &ArgMatches) -> tests::Parts {
-    let (rust, browser) = (matches.get_flag("rust"), matches.get_flag("browser"));
+    let [rust, clients, python, browser] =
+        ["rust", "clients", "python", "browser"].map(|part| matches.get_flag(part));
+    let all = !(rust || clients || python || browser);
     tests::Parts {
-        rust: rust || !browser,
-        browser: browser || !rust,
+        rust: rust || all,
+        clients: clients || all,
+        python: python || all,
+        browser: browser || all,
     }
 }
 
@@ -138,10 +168,13 @@ mod checks {
         let parts = |line: &[&str]| {
             let matches = interface().get_matches_from([&["xtask", "test"], line].concat());
             let parts = parts(matches.subcommand_matches("test").unwrap());
-            (parts.rust, parts.browser)
+            (parts.rust, parts.clients, parts.python, parts.browser)
         };
-        assert_eq!(parts(&[]), (true, true));
-        assert_eq!(parts(&["--rust"]), (true, false));
-        assert_eq!(parts(&["--browser"]), (false, true));
+        assert_eq!(parts(&[]), (true, true, true, true));
+        assert_eq!(parts(&["--rust"]), (true, false, false, false));
+        assert_eq!(parts(&["--clients"]), (false, true, false, false));
+        assert_eq!(parts(&["--python"]), (false, false, true, false));
+        assert_eq!(parts(&["--browser"]), (false, false, false, true));
+        assert_eq!(parts(&["--browser", "--rust"]), (true, false, false, true));
     }
 }

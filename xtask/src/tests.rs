@@ -6,13 +6,17 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::command::{Outcome, TaskError, cargo, not_started, run_aside};
-use crate::{browser, demo, frontend, places, python};
+use crate::{browser, clients, demo, frontend, node, places, python};
 
 /// Which tests to run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parts {
     /// The Rust tests, doc tests included.
     pub(crate) rust: bool,
+    /// The client libraries in Node.js.
+    pub(crate) clients: bool,
+    /// The client library for Python.
+    pub(crate) python: bool,
     /// The official frontend in a browser.
     pub(crate) browser: bool,
 }
@@ -34,18 +38,23 @@ impl AddAssign for Count {
 /// Runs every wanted part even if an earlier one fails.
 pub(crate) fn run(parts: Parts) -> Outcome {
     type Part = fn() -> Outcome<Count>;
-    let rust = parts.rust.then_some(("Rust", rust as Part));
-    // The Rust tests build the server too; building it on its own would compile its dependencies once more, with
+    let wanted: Vec<(&str, Part)> = [
+        (parts.rust, "Rust", rust as Part),
+        (parts.clients, "clients", of_clients),
+        (parts.python, "Python", in_python),
+        (parts.browser, "browser", in_browser),
+    ]
+    .into_iter()
+    .filter_map(|(wanted, name, part)| wanted.then_some((name, part)))
+    .collect();
+    // The Rust tests build the servers too; building them on their own would compile their dependencies once more, with
     // fewer features.
-    let in_browser: Part = if parts.rust {
-        in_browser
-    } else {
-        || build_server().and_then(|()| in_browser())
-    };
-    let browser = parts.browser.then_some(("browser", in_browser));
+    if !parts.rust {
+        build_servers()?;
+    }
     let mut total = Count::default();
     let mut lines = Vec::new();
-    for (name, part) in rust.into_iter().chain(browser) {
+    for (name, part) in wanted {
         let start = Instant::now();
         let count = part().unwrap_or_else(|error| {
             eprintln!("{error}");
@@ -99,9 +108,75 @@ fn rust() -> Outcome<Count> {
     })
 }
 
+/// Types first: a test of code whose types are wrong says little.
+fn of_clients() -> Outcome<Count> {
+    let packages = clients::packages()?;
+    let mut count = Count::default();
+    // The console is checked with the compiler of the client.
+    for folder in [packages, places::root().join("web/console")] {
+        clients::check_types(&folder)?;
+        count += counted(
+            Command::new("node")
+                .args(["--test", "--test-reporter=spec"])
+                .env(
+                    "CHARTROOM_RPC_CONFORMANCE",
+                    places::binary("rpc-conformance", "debug"),
+                )
+                .current_dir(folder),
+            node_summary,
+        )?;
+    }
+    Ok(count)
+}
+
+/// Types first, as for the other clients.
+fn in_python() -> Outcome<Count> {
+    let interpreter = python::for_tests()?;
+    let folder = places::root().join("clients/python");
+    let mut types = Command::new(&interpreter);
+    types
+        .args(["-m", "mypy", "--cache-dir"])
+        .arg(places::fetched("mypy"))
+        .current_dir(&folder);
+    run_aside(&mut types)?;
+    let version = frontend::VERSIONS[0];
+    let mut command = Command::new(&interpreter);
+    command
+        .args(["-m", "pytest", "-p", "no:cacheprovider"])
+        .current_dir(folder)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env(
+            format!("CHARTROOM_FRONTEND_{}", version.replace('.', "_")),
+            frontend::build(version)?,
+        )
+        .env("CHARTROOM_SERVER", places::binary("chartroom", "debug"))
+        .env("CHARTROOM_CHROMIUM", browser::chromium()?)
+        .env("CHARTROOM_DATA", demo::data()?);
+    counted(&mut command, pytest_summary)
+}
+
+/// The last line of pytest, for example `=== 1 failed, 49 passed in 2.25s ===`.
+fn pytest_summary(line: &str) -> Option<Count> {
+    let counts = line.trim_matches(['=', ' ']).rsplit_once(" in ")?.0;
+    if !line.starts_with('=') {
+        return None;
+    }
+    let number = |word| {
+        counts
+            .split(", ")
+            .find_map(|part| part.strip_suffix(word)?.trim_end().parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    Some(Count {
+        passed: number("passed"),
+        // A test that was skipped has shown nothing.
+        failed: ["failed", "error", "errors", "skipped"].map(number).iter().sum(),
+    })
+}
+
 fn in_browser() -> Outcome<Count> {
     let chromium = browser::chromium()?;
-    let folder = browser::packages()?;
+    let folder = node::packages("e2e")?;
     let mut command = Command::new("node");
     for version in frontend::VERSIONS {
         // One variable per version, for example CHARTROOM_FRONTEND_6_0_0.
@@ -113,29 +188,40 @@ fn in_browser() -> Outcome<Count> {
         .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
         .current_dir(folder)
         .env("CHARTROOM_SERVER", places::binary("chartroom", "debug"))
+        .env("CHARTROOM_CHAT", places::binary("chat", "debug/examples"))
         .env("CHARTROOM_CHROMIUM", chromium)
         .env("CHARTROOM_DATA", data);
-    counted(&mut command, |line| {
-        let (_, rest) = line.split_once("ℹ ")?;
-        let (name, number) = rest.split_once(' ')?;
-        let number = number.trim().parse().ok()?;
-        match name {
-            "pass" => Some(Count {
-                passed: number,
-                failed: 0,
-            }),
-            "fail" | "cancelled" => Some(Count {
-                passed: 0,
-                failed: number,
-            }),
-            _ => None,
-        }
-    })
+    counted(&mut command, node_summary)
+}
+
+/// A line of the summary of Node.js's test runner.
+fn node_summary(line: &str) -> Option<Count> {
+    let (_, rest) = line.split_once("ℹ ")?;
+    let (name, number) = rest.split_once(' ')?;
+    let number = number.trim().parse().ok()?;
+    match name {
+        "pass" => Some(Count {
+            passed: number,
+            failed: 0,
+        }),
+        "fail" | "cancelled" => Some(Count {
+            passed: 0,
+            failed: number,
+        }),
+        _ => None,
+    }
 }
 
 /// In the profile of the Rust tests.
-fn build_server() -> Outcome {
-    run_aside(cargo().args(["build", "--package", "chartroom"]))
+fn build_servers() -> Outcome {
+    for (package, target) in [
+        ("chartroom", ["--bin", "chartroom"]),
+        ("chartroom-testkit", ["--bin", "rpc-conformance"]),
+        ("chartroom-rpc", ["--example", "chat"]),
+    ] {
+        run_aside(cargo().args(["build", "--package", package]).args(target))?;
+    }
+    Ok(())
 }
 
 /// Runs a test runner, shows what it prints, and adds up what `summary` finds in its lines. A runner that fails
@@ -209,6 +295,43 @@ mod checks {
             counted(&mut shell("echo nothing"), lines).unwrap(),
             Count { passed: 0, failed: 1 }
         );
+    }
+
+    #[test]
+    fn the_summary_of_node_is_understood() {
+        assert_eq!(
+            node_summary("ℹ pass 12"),
+            Some(Count {
+                passed: 12,
+                failed: 0
+            })
+        );
+        assert_eq!(node_summary("ℹ fail 2"), Some(Count { passed: 0, failed: 2 }));
+        assert_eq!(
+            node_summary("ℹ cancelled 1"),
+            Some(Count { passed: 0, failed: 1 })
+        );
+        assert_eq!(node_summary("ℹ tests 15"), None);
+        assert_eq!(node_summary("✔ pass 3"), None);
+    }
+
+    #[test]
+    fn the_summary_of_pytest_is_understood() {
+        let count = |line| pytest_summary(line).map(|count| (count.passed, count.failed));
+        assert_eq!(
+            count("============ 50 passed in 23.61s ============"),
+            Some((50, 0))
+        );
+        assert_eq!(
+            count("== 1 failed, 49 passed, 2 errors in 2.25s =="),
+            Some((49, 3))
+        );
+        assert_eq!(
+            count("=== 3 skipped, 1 passed in 62.00s (0:01:02) ==="),
+            Some((1, 3))
+        );
+        assert_eq!(count("tests/test_door.py .... [ 4%]"), None);
+        assert_eq!(count("50 passed in a row"), None);
     }
 
     #[test]

@@ -108,3 +108,33 @@ requests! {
     RemoteFileRequest,
     ChannelMapFlowControl,
 }
+
+impl Request {
+    /// Whether the client waits for a reply that repeats the number of its request.
+    #[must_use]
+    pub fn has_reply(&self) -> bool {
+        matches!(
+            self,
+            Self::RegisterViewer(_)
+                | Self::FileListRequest(_)
+                | Self::RegionListRequest(_)
+                | Self::CatalogListRequest(_)
+                | Self::FileInfoRequest(_)
+                | Self::RegionFileInfoRequest(_)
+                | Self::CatalogFileInfoRequest(_)
+                | Self::OpenFile(_)
+                | Self::ConcatStokesFiles(_)
+                | Self::OpenCatalogFile(_)
+                | Self::RemoteFileRequest(_)
+                | Self::SaveFile(_)
+                | Self::ImportRegion(_)
+                | Self::ExportRegion(_)
+                | Self::SetRegion(_)
+                | Self::StartAnimation(_)
+                | Self::ResumeSession(_)
+                | Self::MomentRequest(_)
+                | Self::PvRequest(_)
+                | Self::FittingRequest(_)
+        )
+    }
+}

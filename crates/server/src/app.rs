@@ -4,13 +4,25 @@ use std::{env, io::Write, sync::Arc, time::Duration};
 
 use chartroom_image::{BlockCache, OpenOptions, SpillSpace};
 use chartroom_sched::{Scheduler, SchedulerOptions};
-use chartroom_session::{Ids, Registry};
+use chartroom_session::transport::{Hub, HubOptions};
+use chartroom_session::{Ids, Registry, Retention};
 use chartroom_viewer::{Folders, Viewer, ViewerOptions};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    browser, carta::CartaService, error::ServerError, folders::DataFolders, link::SocketService, memory,
-    metrics::Metrics, options::Options, percent, server::Server,
+    accounts::Accounts,
+    browser,
+    carta::{CartaService, Parts},
+    error::ServerError,
+    folders::DataFolders,
+    link::SocketService,
+    memory,
+    metrics::Metrics,
+    options::Options,
+    percent,
+    server::Server,
+    sessions::{self, Stored},
 };
 
 /// Bytes that may wait for one client before those who make them wait.
@@ -54,7 +66,15 @@ pub async fn run(options: &Options, stop: impl Future<Output = ()>) -> Result<()
 }
 
 async fn start_in(options: &Options, data: &DataFolders) -> Result<Server, ServerError> {
-    let server = Server::start(options, service(options, data)?).await?;
+    let accounts = Accounts::open(options).await?;
+    let stored = sessions::stored(options, &data.top_level).await;
+    let options = &Options {
+        auth_token: stored.token(options).await?,
+        ..options.clone()
+    };
+    let life = CancellationToken::new();
+    let service = service(options, data, accounts.clone(), stored, &life)?;
+    let server = Server::start_with(options, accounts, service, life).await?;
     tracing::info!(
         address = %server.address(),
         top_level_folder = %data.top_level.display(),
@@ -68,7 +88,13 @@ async fn start_in(options: &Options, data: &DataFolders) -> Result<Server, Serve
 }
 
 /// What speaks on the WebSockets: the CARTA viewer and its sessions.
-fn service(options: &Options, data: &DataFolders) -> Result<Arc<dyn SocketService>, ServerError> {
+fn service(
+    options: &Options,
+    data: &DataFolders,
+    accounts: Accounts,
+    stored: Stored,
+    life: &CancellationToken,
+) -> Result<Arc<dyn SocketService>, ServerError> {
     // The scheduler looks its metrics up once, so the recorder has to be there before it.
     let _recorder = Metrics::of_process();
     let start = data.top_level.join(&data.starting);
@@ -97,12 +123,35 @@ fn service(options: &Options, data: &DataFolders) -> Result<Arc<dyn SocketServic
         },
         scheduler,
     );
-    let registry = Arc::new(Registry::new(Ids::random()));
-    Ok(Arc::new(CartaService::new(
+    let retention = Retention {
+        parked: options.session_retention,
+        ..Retention::default()
+    };
+    let Stored {
+        keeper,
+        recovered,
+        rpc,
+        ..
+    } = stored;
+    let registry = Registry::new(Ids::random(), retention, keeper.clone(), recovered);
+    let hub = Hub::new(HubOptions {
+        liveness: options.liveness_timeout,
+        retention: options.session_retention,
+        receive_limit: options.max_message_size,
+        deferred: true,
+        ..HubOptions::default()
+    });
+    let parts = Parts {
         viewer,
-        registry,
-        options.idle_timeout,
-    )))
+        registry: Arc::new(registry),
+        access: Arc::new(accounts),
+        keeper,
+        hub: hub.map_err(|source| ServerError::Viewer(Box::new(source)))?,
+        idle_timeout: options.idle_timeout,
+        parked_bytes: bytes(memory / 8),
+        rpc_store: rpc,
+    };
+    Ok(Arc::new(CartaService::start(parts, life)))
 }
 
 fn scheduler_options(options: &Options) -> SchedulerOptions {
@@ -122,11 +171,14 @@ fn scheduler_options(options: &Options) -> SchedulerOptions {
 /// What clients are told of the server.
 fn platform(options: &Options) -> Vec<(String, String)> {
     let retention = options.session_retention.as_secs().to_string();
+    let liveness = options.liveness_timeout.as_secs().to_string();
     [
         ("release_info", concat!("Chartroom ", env!("CARGO_PKG_VERSION"))),
         ("platform", env::consts::OS),
         ("architecture", env::consts::ARCH),
+        ("deployment", "server"),
         ("session_retention_seconds", &retention),
+        ("liveness_timeout_seconds", &liveness),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .to_vec()

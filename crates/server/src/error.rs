@@ -14,6 +14,12 @@ pub enum ServerError {
     /// The viewer or its scheduler could not be set up.
     #[error("The viewer could not be started: {0}")]
     Viewer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The runtime of the JSON RPC interface could not be set up.
+    #[error("The JSON RPC interface could not be started: {0}")]
+    Rpc(#[from] chartroom_rpc::RuntimeError),
+    /// The file that says who may use which capability can not be used.
+    #[error(transparent)]
+    Grants(#[from] chartroom_rpc::permission::GrantsError),
     /// The value of an option could not be read.
     #[error("{origin}: {reason}.")]
     Option {
@@ -51,6 +57,12 @@ pub enum ServerError {
     /// The operating system gave no random bytes.
     #[error("The operating system gave no random bytes for the token: {0}.")]
     Random(getrandom::Error),
+    /// Access keys could not be read or changed.
+    #[error("{0}")]
+    Keys(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A script could not be run to its end.
+    #[error("{0}")]
+    Script(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Something else is needed from the operating system and was refused.
     #[error("{what}: {source}.")]
     System {

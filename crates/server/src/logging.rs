@@ -9,6 +9,11 @@ use crate::options::{LogFormat, Options};
 /// Starts logging for the whole process; a second call changes nothing.
 pub fn start(options: &Options) {
     let filter = EnvFilter::try_new(&options.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Below this level the WebSocket library writes down whole messages, with the keys and secrets in them.
+    let filter = match "tungstenite=warn".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

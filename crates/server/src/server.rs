@@ -7,19 +7,23 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::watch};
+use axum::Router;
+use chartroom_rpc::Runtime;
+use tokio::{io::DuplexStream, net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    auth::{AuthToken, Gate},
+    accounts::Accounts,
+    auth::AuthToken,
     error::ServerError,
     folders,
-    frontend::Frontend,
+    frontend::{Frontend, InlineScripts, RESUMABLE_SOCKET},
+    gate::Gate,
     http::{self, AddressLimits, AllowedOrigins, Limits, LinkCount, Site},
     link::SocketService,
     metrics::Metrics,
     options::{Options, PortChoice},
-    store::Store,
+    rpc,
 };
 
 /// How many ports are tried when none was asked for.
@@ -36,6 +40,10 @@ pub struct Server {
     url: String,
     token: Option<AuthToken>,
     links: LinkCount,
+    service: Arc<dyn SocketService>,
+    rpc: Option<Runtime>,
+    router: Router,
+    limits: Limits,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 }
@@ -47,12 +55,27 @@ impl Server {
     /// [`ServerError::Listen`] if the port can not be had, [`ServerError::Folder`] if the frontend or state folder
     /// can not be used, [`ServerError::Random`] if there is no random token.
     pub async fn start(options: &Options, service: Arc<dyn SocketService>) -> Result<Self, ServerError> {
+        let accounts = Accounts::open(options).await?;
+        Self::start_with(options, accounts, service, CancellationToken::new()).await
+    }
+
+    /// As [`Server::start`], with accounts that were opened before, as a service needs that asks them itself, and with
+    /// the token that is cancelled when the server stops.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_with(
+        options: &Options,
+        accounts: Accounts,
+        service: Arc<dyn SocketService>,
+        shutdown: CancellationToken,
+    ) -> Result<Self, ServerError> {
         let token = match (options.require_auth, &options.auth_token) {
             (false, _) => None,
             (true, Some(token)) => Some(token.clone()),
             (true, None) => Some(AuthToken::random()?),
         };
-        let (frontend, store) = load(options).await?;
+        let frontend = load(options).await?;
         let listener = listen(&options.host, options.port).await?;
         let address = listener.local_addr().map_err(|source| ServerError::Listen {
             address: options.host.clone(),
@@ -60,19 +83,34 @@ impl Server {
         })?;
         let metrics = Metrics::of_process();
         let links = LinkCount::new();
-        let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
+        let inline_scripts = frontend
+            .as_ref()
+            .map_or(InlineScripts::Any, |frontend| frontend.inline_scripts().clone());
+        let gate = Gate::new(
+            token.clone(),
+            options.scripting_token.clone().filter(|_| options.scripting),
+            accounts.clone(),
+        );
+        let rpc = match service.rooms() {
+            Some(rooms) => {
+                Some(rpc::start(options, rooms, gate.clone(), links.clone(), metrics.clone()).await?)
+            }
+            None => None,
+        };
         let site = Site {
-            gate: token.clone().map_or(Gate::Open, Gate::Token),
+            gate,
+            rpc: rpc.clone(),
             origins: AllowedOrigins::new(&options.allowed_origins),
             prefix: options.url_prefix.clone(),
             frontend,
-            store: store.map(Arc::new),
+            accounts,
             read_only: options.read_only,
             scripting: options.scripting,
-            policy: http::content_security_policy(&options.external_services),
+            policy: http::content_security_policy(&options.external_services, &inline_scripts),
             metrics: metrics.clone(),
-            service,
+            service: Arc::clone(&service),
+            transparent_resume: options.transparent_resume,
             max_body_size: options.max_body_size,
             request_timeout: options.request_timeout,
             max_message_size: options.max_message_size,
@@ -88,8 +126,8 @@ impl Server {
         let router = http::router(Arc::new(site));
         tasks.spawn(http::serve(
             listener,
-            router,
-            limits,
+            router.clone(),
+            limits.clone(),
             shutdown.clone(),
             tasks.clone(),
         ));
@@ -100,6 +138,10 @@ impl Server {
             url,
             token,
             links,
+            service,
+            rpc,
+            router,
+            limits,
             shutdown,
             tasks,
         })
@@ -123,6 +165,18 @@ impl Server {
         self.token.as_ref()
     }
 
+    /// Connects from within this process, without the network: HTTP is spoken on what it gives, as on the server's port.
+    /// Must be called on a tokio runtime.
+    #[must_use]
+    pub fn connect(&self) -> DuplexStream {
+        http::connect(
+            self.router.clone(),
+            self.limits.clone(),
+            self.shutdown.clone(),
+            &self.tasks,
+        )
+    }
+
     /// The number of open WebSockets, with every change.
     #[must_use]
     pub fn links(&self) -> watch::Receiver<usize> {
@@ -136,9 +190,16 @@ impl Server {
 
     /// As [`Server::stop`], with another time to wait.
     pub async fn stop_within(self, grace: Duration) {
-        self.shutdown.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
+        let stopped = async {
+            self.service.stop().await;
+            if let Some(rpc) = &self.rpc {
+                rpc.shutdown().await;
+            }
+            self.shutdown.cancel();
+            self.tasks.close();
+            self.tasks.wait().await;
+        };
+        if tokio::time::timeout(grace, stopped).await.is_err() {
             tracing::warn!(left = self.tasks.len(), "some connections did not end in time");
         }
     }
@@ -150,13 +211,13 @@ impl Drop for Server {
     }
 }
 
-/// Opens frontend and stores, off the threads that serve connections.
-async fn load(options: &Options) -> Result<(Option<Frontend>, Option<Store>), ServerError> {
+/// Opens the frontend, off the threads that serve connections.
+async fn load(options: &Options) -> Result<Option<Frontend>, ServerError> {
     let options = options.clone();
-    let loaded = tokio::task::spawn_blocking(move || Ok((frontend(&options)?, store(&options)?))).await;
+    let loaded = tokio::task::spawn_blocking(move || frontend(&options)).await;
     loaded.unwrap_or_else(|error| {
         Err(ServerError::System {
-            what: "Frontend and stores could not be opened",
+            what: "The frontend could not be opened",
             source: error.into(),
         })
     })
@@ -167,28 +228,8 @@ fn frontend(options: &Options) -> Result<Option<Frontend>, ServerError> {
         return Ok(None);
     }
     let folder = options.frontend.clone().or_else(folders::installed_frontend);
-    folder.map(|folder| Frontend::load(&folder)).transpose()
-}
-
-fn store(options: &Options) -> Result<Option<Store>, ServerError> {
-    if !options.database {
-        return Ok(None);
-    }
-    if let Some(folder) = &options.state_dir {
-        return Store::open(folder, options.read_only).map(Some);
-    }
-    // A folder that nobody asked for must not keep the server from starting, for instance in a container.
-    let Some(folder) = folders::default_state_folder() else {
-        tracing::warn!("no state folder is known, so browsers keep their own preferences; see --state-dir");
-        return Ok(None);
-    };
-    match Store::open(&folder, options.read_only) {
-        Ok(store) => Ok(Some(store)),
-        Err(error) => {
-            tracing::warn!("{error} Browsers keep their own preferences; see --state-dir.");
-            Ok(None)
-        }
-    }
+    let script = options.transparent_resume.then_some(RESUMABLE_SOCKET);
+    folder.map(|folder| Frontend::load(&folder, script)).transpose()
 }
 
 async fn listen(host: &str, port: PortChoice) -> Result<TcpListener, ServerError> {

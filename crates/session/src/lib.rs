@@ -9,14 +9,20 @@
 
 mod error;
 mod id;
+mod journal;
 mod link;
+mod machine;
 mod mailbox;
 mod outbox;
 mod registry;
+pub mod store;
+pub mod transport;
 
 pub use error::SessionError;
 pub use id::{Ids, SessionId};
+pub use journal::{Journal, NoJournal};
 pub use link::{CloseReason, Link, LinkEnd, LinkId, Principal};
+pub use machine::{Arrival, Retention, SessionState};
 pub use mailbox::{Mailbox, MailboxReceiver};
 pub use outbox::{Outbox, OutboxReceiver, Weigh};
-pub use registry::{Arrival, Registered, Registry, Session};
+pub use registry::{Registered, Registry, Seen, Session, Start};

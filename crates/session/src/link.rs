@@ -23,16 +23,20 @@ pub enum CloseReason {
     Stopping,
     /// The session is over.
     Ended,
+    /// The session gave up its memory while the link was silent. It is built again for whoever comes back.
+    PutAway,
 }
 
 impl CloseReason {
-    /// The WebSocket close code: 4409 for a conflict (as HTTP's 409), else those of RFC 6455 section 7.4.1.
+    /// The WebSocket close code: 4409 for a conflict (as HTTP's 409), else those of RFC 6455 section 7.4.1 and of the
+    /// registry that it set up.
     #[must_use]
     pub fn code(self) -> u16 {
         match self {
             Self::Conflict => 4409,
             Self::Stopping => 1001,
             Self::Ended => 1000,
+            Self::PutAway => 1013,
         }
     }
 
@@ -43,6 +47,7 @@ impl CloseReason {
             Self::Conflict => "The session was taken over by another connection.",
             Self::Stopping => "The server is stopping.",
             Self::Ended => "The session has ended.",
+            Self::PutAway => "The session was put away to save memory; connect again to go on.",
         }
     }
 }

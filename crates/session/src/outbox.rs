@@ -6,6 +6,7 @@
 //! ([`Outbox::drained`]), so that there cannot be more of them than one for every request that was taken.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -16,6 +17,10 @@ use crate::SessionError;
 pub trait Weigh {
     /// Number of bytes.
     fn bytes(&self) -> usize;
+
+    /// A link has taken the message: from now on it may reach the client. A message that is dropped without this never
+    /// does. Called under the lock of the queue; must be quick.
+    fn taken(&self) {}
 }
 
 /// The queue of messages `M` to a client; `K` says what a message is about, so that it can be replaced or retracted.
@@ -36,6 +41,8 @@ impl<K, M> Clone for Outbox<K, M> {
 struct Shared<K, M> {
     state: Mutex<State<K, M>>,
     limit: usize,
+    /// Changes only under the lock of the state.
+    audience: AtomicU64,
     /// Something to take has come, or the outbox was closed.
     filled: Notify,
     /// The queue went below its limit, or the outbox was closed.
@@ -47,6 +54,8 @@ struct State<K, M> {
     queue: VecDeque<Parcel<K, M>>,
     bytes: usize,
     closed: bool,
+    /// Whether messages are dropped as they come, because nobody who comes later could make use of them.
+    discarding: bool,
     /// How many receivers there have been; only the last may take messages.
     receivers: u64,
 }
@@ -69,9 +78,11 @@ impl<K: PartialEq, M: Weigh> Outbox<K, M> {
                     queue: VecDeque::new(),
                     bytes: 0,
                     closed: false,
+                    discarding: false,
                     receivers: 0,
                 }),
                 limit,
+                audience: AtomicU64::new(0),
                 filled: Notify::new(),
                 drained: Notify::new(),
             }),
@@ -85,6 +96,36 @@ impl<K: PartialEq, M: Weigh> Outbox<K, M> {
             &mut state,
             Parcel {
                 key: None,
+                newest_wins: false,
+                message,
+            },
+        );
+    }
+
+    /// As [`Outbox::reply`], to what was asked when messages were for this [audience](Self::audience). For anybody else
+    /// the reply makes no sense, and is dropped.
+    pub fn reply_to(&self, audience: u64, message: M) {
+        let mut state = self.lock();
+        if audience != self.audience() {
+            return;
+        }
+        self.push(
+            &mut state,
+            Parcel {
+                key: None,
+                newest_wins: false,
+                message,
+            },
+        );
+    }
+
+    /// Puts a message in that matters, about `key`, without waiting. For messages whose makers have a bound of their own.
+    pub fn put_now(&self, key: K, message: M) {
+        let mut state = self.lock();
+        self.push(
+            &mut state,
+            Parcel {
+                key: Some(key),
                 newest_wins: false,
                 message,
             },
@@ -173,7 +214,7 @@ impl<K: PartialEq, M: Weigh> Outbox<K, M> {
                 return Ok(());
             }
         }
-        if state.bytes >= self.shared.limit {
+        if state.bytes >= self.shared.limit && !state.discarding {
             return Err(parcel);
         }
         self.push(state, parcel);
@@ -181,7 +222,7 @@ impl<K: PartialEq, M: Weigh> Outbox<K, M> {
     }
 
     fn push(&self, state: &mut State<K, M>, parcel: Parcel<K, M>) {
-        if state.closed {
+        if state.closed || state.discarding {
             return;
         }
         let bytes = parcel.message.bytes();
@@ -201,18 +242,33 @@ impl<K: PartialEq, M: Weigh> Outbox<K, M> {
         self.recount(&mut state, before);
     }
 
-    /// Drops everything that waits, replies as well.
-    pub fn clear(&self) {
+    /// Drops everything that waits, replies as well, and from now on everything that comes, until there is a new
+    /// receiver. For a client that is gone and, should it come back, will have forgotten what it asked for: producers
+    /// must neither wait nor fill memory for it.
+    pub fn discard(&self) {
         let mut state = self.lock();
         let before = state.bytes;
+        state.discarding = true;
+        self.shared.audience.fetch_add(1, Ordering::Relaxed);
         state.queue.clear();
         self.recount(&mut state, before);
+    }
+
+    /// For whom messages are: a number that changes when messages begin to be [discarded](Self::discard), and when there
+    /// is a receiver again. What follows from a message that was for somebody else makes no sense to the next. It does
+    /// not change while `admit` is asked.
+    #[must_use]
+    pub fn audience(&self) -> u64 {
+        self.shared.audience.load(Ordering::Relaxed)
     }
 
     /// The receiving end, which takes the place of the one before: that one gets nothing any more.
     #[must_use]
     pub fn receiver(&self) -> OutboxReceiver<K, M> {
         let mut state = self.lock();
+        if std::mem::take(&mut state.discarding) {
+            self.shared.audience.fetch_add(1, Ordering::Relaxed);
+        }
         state.receivers += 1;
         let number = state.receivers;
         drop(state);
@@ -289,6 +345,11 @@ pub struct OutboxReceiver<K, M> {
 impl<K: PartialEq, M: Weigh> OutboxReceiver<K, M> {
     /// Takes the next message for the client; `None` when the outbox is closed or has another receiver.
     pub async fn next(&self) -> Option<M> {
+        self.next_with_key().await.map(|(_, message)| message)
+    }
+
+    /// As [`OutboxReceiver::next`], with the key of a message of which only the newest is of interest.
+    pub async fn next_with_key(&self) -> Option<(Option<K>, M)> {
         loop {
             let filled = self.outbox.shared.filled.notified();
             {
@@ -297,10 +358,11 @@ impl<K: PartialEq, M: Weigh> OutboxReceiver<K, M> {
                     return None;
                 }
                 if let Some(parcel) = state.queue.pop_front() {
+                    parcel.message.taken();
                     let before = state.bytes;
                     state.bytes -= parcel.message.bytes();
                     self.outbox.account(before, state.bytes);
-                    return Some(parcel.message);
+                    return Some((parcel.key.filter(|_| parcel.newest_wins), parcel.message));
                 }
                 if state.closed {
                     return None;
@@ -312,149 +374,4 @@ impl<K: PartialEq, M: Weigh> OutboxReceiver<K, M> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    impl Weigh for &'static str {
-        fn bytes(&self) -> usize {
-            self.len()
-        }
-    }
-
-    fn always() -> bool {
-        true
-    }
-
-    async fn take_all(outbox: &Outbox<u8, &'static str>) -> Vec<&'static str> {
-        outbox.shared.state.lock().unwrap().closed = true;
-        let mut all = Vec::new();
-        let receiver = outbox.receiver();
-        while let Some(message) = receiver.next().await {
-            all.push(message);
-        }
-        all
-    }
-
-    #[tokio::test]
-    async fn messages_that_matter_come_out_in_order() {
-        let outbox = Outbox::new(100);
-        outbox.send(1, "a", always).await.unwrap();
-        outbox.reply("b");
-        outbox.send(1, "c", always).await.unwrap();
-        assert_eq!(take_all(&outbox).await, ["a", "b", "c"]);
-    }
-
-    #[tokio::test]
-    async fn the_newest_takes_the_place_of_an_older_one_with_its_key() {
-        let outbox = Outbox::new(100);
-        outbox.send_newest(1, "old", always).await.unwrap();
-        outbox.send_newest(2, "other", always).await.unwrap();
-        outbox.send_newest(1, "newer", always).await.unwrap();
-        assert_eq!(outbox.waiting_bytes(), 10);
-        assert_eq!(take_all(&outbox).await, ["newer", "other"]);
-    }
-
-    #[tokio::test]
-    async fn a_full_outbox_lets_producers_wait_but_takes_replies_and_newer_ones() {
-        let outbox = Outbox::new(4);
-        outbox.send_newest(1, "12345", always).await.unwrap();
-        let blocked = tokio::spawn({
-            let outbox = outbox.clone();
-            async move { outbox.send(2, "blocked", always).await }
-        });
-        outbox.reply("reply");
-        outbox.send_newest(1, "54321", always).await.unwrap();
-        tokio::task::yield_now().await;
-        assert!(!blocked.is_finished());
-        let receiver = outbox.receiver();
-        assert_eq!(receiver.next().await, Some("54321"));
-        assert_eq!(receiver.next().await, Some("reply"));
-        blocked.await.unwrap().unwrap();
-        assert_eq!(receiver.next().await, Some("blocked"));
-        assert_eq!(outbox.waiting_bytes(), 0);
-    }
-
-    #[tokio::test]
-    async fn what_is_retracted_or_refused_is_never_taken() {
-        let outbox = Outbox::new(100);
-        outbox.send(1, "stale", always).await.unwrap();
-        outbox.send(2, "good", always).await.unwrap();
-        outbox.retract(|&key| key == 1);
-        outbox.send(1, "late", || false).await.unwrap();
-        assert_eq!(take_all(&outbox).await, ["good"]);
-    }
-
-    #[tokio::test]
-    async fn a_producer_that_waits_is_refused_when_its_wish_grew_stale_meanwhile() {
-        use std::sync::atomic::{AtomicBool, Ordering};
-        let outbox = Outbox::new(1);
-        let fresh = Arc::new(AtomicBool::new(true));
-        outbox.reply("full");
-        let waiting = tokio::spawn({
-            let (outbox, fresh) = (outbox.clone(), Arc::clone(&fresh));
-            async move { outbox.send(1, "stale", || fresh.load(Ordering::SeqCst)).await }
-        });
-        tokio::task::yield_now().await;
-        fresh.store(false, Ordering::SeqCst);
-        assert_eq!(outbox.receiver().next().await, Some("full"));
-        waiting.await.unwrap().unwrap();
-        assert_eq!(outbox.waiting_bytes(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_newer_receiver_gets_everything_from_then_on() {
-        let outbox: Outbox<u8, &'static str> = Outbox::new(100);
-        let (first, old) = (outbox.receiver(), outbox.receiver());
-        assert_eq!(first.next().await, None);
-        let waiting = tokio::spawn(async move { old.next().await });
-        tokio::task::yield_now().await;
-        let new = outbox.receiver();
-        outbox.reply("for the new one");
-        assert_eq!(new.next().await, Some("for the new one"));
-        assert_eq!(waiting.await.unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn closing_frees_everything_and_wakes_everybody() {
-        let outbox: Outbox<u8, &'static str> = Outbox::new(1);
-        let reader = tokio::spawn({
-            let outbox = outbox.clone();
-            async move { outbox.receiver().next().await }
-        });
-        tokio::task::yield_now().await;
-        outbox.close();
-        assert_eq!(reader.await.unwrap(), None);
-        assert!(matches!(
-            outbox.send(1, "late", always).await,
-            Err(SessionError::Ended)
-        ));
-        outbox.reply("late");
-        assert_eq!(outbox.waiting_bytes(), 0);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn the_count_of_bytes_is_that_of_the_messages(steps in proptest::collection::vec((0u8..5, 0u8..3), 0..60)) {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            runtime.block_on(async {
-                let words = ["", "a", "bb", "ccc", "dddd"];
-                let outbox = Outbox::new(1 << 20);
-                for (what, key) in steps {
-                    match what {
-                        0 => outbox.reply(words[key as usize + 1]),
-                        1 => outbox.send(key, words[key as usize + 2], always).await.unwrap(),
-                        2 => outbox.send_newest(key, words[key as usize], always).await.unwrap(),
-                        3 => outbox.retract(|&k| k == key),
-                        _ => {
-                            if outbox.waiting_bytes() > 0 {
-                                outbox.receiver().next().await;
-                            }
-                        }
-                    }
-                    let state = outbox.shared.state.lock().unwrap();
-                    assert_eq!(state.bytes, state.queue.iter().map(|p| p.message.len()).sum::<usize>());
-                }
-            });
-        }
-    }
-}
+mod tests;

@@ -1,37 +1,42 @@
 //! Playing through channels or polarisations: START_ANIMATION, STOP_ANIMATION, ANIMATION_FLOW_CONTROL.
 //!
-//! A pacer asks for one frame at a time: at the frame rate, not before the frame before is on its way, and not before
-//! the client has received all but a few of those before it. Frames are never skipped; they come later when the client
-//! or the server cannot follow.
+//! The pacer asks for one frame at a time. Frames are never skipped; they come later when the client or the server cannot
+//! follow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chartroom_icd::messages::{self, AnimationFrame};
 use chartroom_sched::{CancelToken, Class};
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::MissedTickBehavior;
 
+mod pacer;
+
+pub(crate) use self::pacer::Frame;
+use self::pacer::{FRAMES_AHEAD, Pacer};
 use crate::ViewerError;
 use crate::image::Plane;
-use crate::session::{Actor, Event};
+use crate::session::Actor;
 use crate::tiles::TileWish;
 
-/// How many frames may be under way before the client has said that it received one.
-const FRAMES_AHEAD: usize = 5;
-
-/// How long the client may keep silent before the next frame is sent all the same: it says nothing of a frame that it
-/// threw away.
-const SILENCE: Duration = Duration::from_secs(2);
-
-/// Frames per second that make sense.
-const RATES: std::ops::RangeInclusive<i32> = 1..=60;
+/// What a descriptor says of a running animation beside its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Running {
+    pub(crate) id: i32,
+    /// The number of the request that started it.
+    pub(crate) request_id: u32,
+    pub(crate) backwards: bool,
+}
 
 /// A running animation.
 #[derive(Debug)]
 pub(crate) struct Animation {
     id: i32,
+    request_id: u32,
+    /// As the client asked for it.
+    request: messages::StartAnimation,
+    /// Whether it ran before the server was started again, so that the client may ask for it again.
+    restored: bool,
     file_id: i32,
     steps: Steps,
     /// For each matched file the channel for each channel of the animated one, from the first on.
@@ -51,19 +56,29 @@ impl Animation {
         self.file_id == file_id || self.matched.contains_key(&file_id)
     }
 
+    /// The request that starts it where it is.
+    pub(crate) fn describe(&self) -> messages::StartAnimation {
+        messages::StartAnimation {
+            start_frame: self.steps.shown.or(self.steps.next),
+            ..self.request.clone()
+        }
+    }
+
+    /// What the request does not say.
+    pub(crate) fn running(&self) -> Running {
+        Running {
+            id: self.id,
+            request_id: self.request_id,
+            backwards: self.steps.backwards,
+        }
+    }
+
     fn plane_numbers(&self, frame: AnimationFrame) -> (i32, i32) {
         let listed = usize::try_from(frame.stokes)
             .ok()
             .and_then(|index| self.stokes_indices.get(index));
         (frame.channel, listed.copied().unwrap_or(frame.stokes))
     }
-}
-
-/// The pacer's wish for the next frame. Dropping `done` tells it that the frame is on its way.
-#[derive(Debug)]
-pub(crate) struct Frame {
-    animation_id: i32,
-    done: oneshot::Sender<()>,
 }
 
 /// The order of frames.
@@ -73,6 +88,8 @@ struct Steps {
     last: AnimationFrame,
     delta: AnimationFrame,
     next: Option<AnimationFrame>,
+    /// The frame that is shown, if there was one yet.
+    shown: Option<AnimationFrame>,
     looping: bool,
     bounce: bool,
     backwards: bool,
@@ -99,6 +116,7 @@ impl Steps {
     /// The frame to show now. When it is the last one, nothing follows.
     fn advance(&mut self) -> Option<AnimationFrame> {
         let frame = self.next?;
+        self.shown = Some(frame);
         self.next = self.step(frame);
         if self.next.is_none() && self.bounce {
             self.backwards = !self.backwards;
@@ -119,11 +137,52 @@ impl Actor {
         request_id: u32,
         request: messages::StartAnimation,
     ) -> Result<(), ViewerError> {
+        let repeated = self.animation.as_ref().filter(|animation| {
+            animation.restored && (animation.request_id, animation.file_id) == (request_id, request.file_id)
+        });
+        if let Some(animation) = repeated {
+            // The client cannot know that the request was taken before the server was lost.
+            self.accept_animation(request_id, animation.id);
+            return Ok(());
+        }
         self.end_animation();
-        if let Err(error) = self.start_animation(request_id, request) {
-            self.refuse_animation(request_id, &error);
+        self.animations = self.animations.checked_add(1).unwrap_or(1);
+        let running = Running {
+            id: self.animations,
+            request_id,
+            backwards: false,
+        };
+        match self.start_animation(request, running) {
+            Ok(play) => {
+                self.accept_animation(request_id, running.id);
+                tokio::spawn(play);
+            }
+            Err(error) => self.refuse_animation(request_id, &error),
         }
         Ok(())
+    }
+
+    /// Goes on with an animation that ran before the server was started again. The client knows of it.
+    pub(crate) fn go_on(
+        &mut self,
+        request: messages::StartAnimation,
+        running: Running,
+    ) -> Result<(), ViewerError> {
+        let play = self.start_animation(request, running)?;
+        if let Some(animation) = &mut self.animation {
+            animation.restored = true;
+        }
+        tokio::spawn(play);
+        Ok(())
+    }
+
+    fn accept_animation(&self, request_id: u32, animation_id: i32) {
+        let ack = messages::StartAnimationAck {
+            success: true,
+            message: String::new(),
+            animation_id,
+        };
+        self.context.reply(request_id, &ack);
     }
 
     pub(crate) fn refuse_animation(&self, request_id: u32, error: &ViewerError) {
@@ -137,9 +196,9 @@ impl Actor {
 
     fn start_animation(
         &mut self,
-        request_id: u32,
         request: messages::StartAnimation,
-    ) -> Result<(), ViewerError> {
+        running: Running,
+    ) -> Result<impl Future<Output = ()> + Send + use<>, ViewerError> {
         let file_id = request.file_id;
         let file = self.file(file_id)?;
         let start = request.start_frame.unwrap_or_default();
@@ -153,7 +212,8 @@ impl Actor {
             next: Some(start),
             looping: request.looping,
             bounce: request.reverse,
-            backwards: false,
+            shown: None,
+            backwards: running.backwards,
         };
         if !steps.is_between(start) {
             return Err(ViewerError::invalid(
@@ -164,14 +224,23 @@ impl Actor {
             return Err(ViewerError::invalid("The animation has no step."));
         }
         if let Some(wish) = &request.required_tiles {
-            file.wish = Some(TileWish::new(wish, file.image().shape())?);
+            let wish = TileWish::new(wish, file.image().shape())?;
+            file.earlier.clear();
+            file.wish = Some(wish);
         }
         let token = file.life.child();
         let leave = Arc::new(Semaphore::new(FRAMES_AHEAD));
-        self.animations += 1;
-        let id = self.animations;
+        let id = running.id;
+        // What is wished for belongs to the file.
+        let kept = messages::StartAnimation {
+            required_tiles: None,
+            ..request.clone()
+        };
         let animation = Animation {
             id,
+            request_id: running.request_id,
+            request: kept,
+            restored: false,
             file_id,
             steps,
             matched: request
@@ -189,39 +258,14 @@ impl Actor {
             self.file(file_id)?.image().plane(channel, stokes)?;
         }
         self.animation = Some(animation);
-        let ack = messages::StartAnimationAck {
-            success: true,
-            message: String::new(),
+        let pacer = Pacer {
             animation_id: id,
+            rate: request.frame_rate,
+            leave,
+            token,
+            events: self.context.events.clone(),
         };
-        self.context.reply(request_id, &ack);
-
-        let rate = request.frame_rate.clamp(*RATES.start(), *RATES.end());
-        let events = self.context.events.clone();
-        tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate.unsigned_abs());
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                ticks.tick().await;
-                if let Ok(Ok(permit)) = tokio::time::timeout(SILENCE, leave.acquire()).await {
-                    permit.forget();
-                }
-                let (done, sent) = oneshot::channel();
-                let over = token.is_cancelled()
-                    || events
-                        .send(Event::Frame(Frame {
-                            animation_id: id,
-                            done,
-                        }))
-                        .is_err();
-                if over {
-                    break;
-                }
-                // An error is the end of the frame as well.
-                let _ = sent.await;
-            }
-        });
-        Ok(())
+        Ok(pacer.run())
     }
 
     /// Shows the next frame.
@@ -368,6 +412,7 @@ mod tests {
             last: frame(last),
             delta: frame(delta),
             next: Some(frame(start)),
+            shown: None,
             looping: false,
             bounce: false,
             backwards: false,

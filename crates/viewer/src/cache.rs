@@ -122,6 +122,13 @@ impl<K: Clone + Eq + Hash> Cache<K> {
         state.measure();
     }
 
+    /// Number of bytes of the values whose key `wanted` names.
+    pub(crate) fn held_bytes(&self, wanted: impl Fn(&K) -> bool) -> usize {
+        let state = self.lock();
+        let slots = state.slots.iter().filter(|(key, _)| wanted(key));
+        slots.map(|(_, slot)| slot.bytes).sum()
+    }
+
     fn weigh(&self, key: &K, cell: &Arc<OnceCell<Value>>, bytes: usize) {
         let mut state = self.lock();
         let Some(slot) = state.slots.get_mut(key) else {
@@ -160,7 +167,7 @@ impl<K: Clone + Eq + Hash> Cache<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<K>> {
-        // No foreign code but `gone` runs under the lock, and it runs before anything is changed.
+        // No foreign code but `gone` and `wanted` runs under the lock, and it runs before anything is changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -278,7 +285,9 @@ mod tests {
         let cache = Cache::new(10);
         put(&cache, 1, 4).await;
         put(&cache, 2, 5).await;
+        assert_eq!(cache.held_bytes(|&key| key == 1), 4);
         cache.forget(|&key| key == 1);
         assert_eq!(cache.lock().bytes, 5);
+        assert_eq!(cache.held_bytes(|&key| key == 1), 0);
     }
 }

@@ -25,6 +25,7 @@ impl Actor {
             return self.want_channel_map(&request);
         }
         self.end_channel_map(file_id)?;
+        self.file(file_id)?.map_wish = None;
         match request.required_tiles {
             Some(wish) => {
                 self.want_tiles(&messages::AddRequiredTiles { file_id, ..wish })
@@ -38,10 +39,12 @@ impl Actor {
     pub(crate) fn look_at(&mut self, file_id: i32, plane: Plane) -> Result<(), ViewerError> {
         let context = self.context.clone();
         let file = self.file(file_id)?;
-        if file.view.plane == plane {
+        if file.view.plane == plane && file.view.begun {
             return Ok(());
         }
-        file.look_at(plane);
+        if file.view.plane != plane {
+            file.look_at(plane);
+        }
         // Tiles of the channel map are for many channels and stay.
         if file.channel_map.is_none() {
             file.retract_tiles(&context);
@@ -53,8 +56,17 @@ impl Actor {
     /// Sends what belongs to a plane that has just come into view: its histogram, whose coming opens the gate for the
     /// tiles, and whatever else the client wants to be kept informed of.
     pub(crate) fn start_view(&mut self, file_id: i32) {
+        if let Some(file) = self.files.get_mut(&file_id) {
+            file.view.begun = true;
+        }
+        self.send_view_histogram(file_id);
+        self.renew(file_id);
+    }
+
+    /// Sends the histogram of the plane in view, and opens the gate for its tiles.
+    fn send_view_histogram(&self, file_id: i32) {
         let context = self.context.clone();
-        let Some(file) = self.files.get_mut(&file_id) else {
+        let Some(file) = self.files.get(&file_id) else {
             return;
         };
         let view = file.view.clone();
@@ -88,7 +100,31 @@ impl Actor {
             }
             view.gate.send_replace(Gate::Open);
         });
-        self.renew(file_id);
+    }
+
+    /// Answers again everything that the client wants to be kept informed of; what it got before may be lost.
+    pub(crate) fn answer_again(&mut self, file_id: i32) {
+        let Some(file) = self.files.get_mut(&file_id) else {
+            return;
+        };
+        // So that the spectrum is taken for one that was not sent yet.
+        file.spectral_of = None;
+        let begun = file.view.begun;
+        let sent = *file.view.gate.borrow() == Gate::Open;
+        let cube = file.cube_histograms.clone();
+        if begun {
+            if sent {
+                // A page that did not get it shows the image without colours.
+                self.send_view_histogram(file_id);
+            }
+            self.renew(file_id);
+        } else {
+            self.start_view(file_id);
+        }
+        if !cube.is_empty() {
+            // What can be wrong with it was found when it was asked for.
+            let _ = self.want_cube_histogram(file_id, cube);
+        }
     }
 
     /// Makes again what depends on the plane in view.

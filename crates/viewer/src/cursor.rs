@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chartroom_compute::profile;
 use chartroom_icd::messages::{self, set_spatial_requirements::SpatialConfig};
+use chartroom_image::Shape4;
 use chartroom_sched::{CancelToken, Class};
 
 use crate::ViewerError;
@@ -29,13 +30,7 @@ impl Actor {
             file.spatial = requirements.spatial_profiles;
         }
         let shape = file.image().shape();
-        let point = request.point.unwrap_or_default();
-        let pixel = |value: f32, length: u64| {
-            // Rounded to the nearest pixel; NaN is outside of every image.
-            let rounded = f64::from(value).round();
-            (rounded >= 0.0 && rounded < length as f64).then_some(rounded as u64)
-        };
-        let cursor = pixel(point.x, shape.width).zip(pixel(point.y, shape.height));
+        let cursor = pixel(request.point.unwrap_or_default(), shape);
         if cursor.is_none() {
             // The mouse has left the image: the last profiles stay, as users are used to.
             return Ok(());
@@ -54,9 +49,9 @@ impl Actor {
         request: messages::SetSpatialRequirements,
     ) -> Result<(), ViewerError> {
         if request.region_id != CURSOR {
-            return Err(ViewerError::Later {
-                feature: "The spatial profile of a region",
-            });
+            let (region_id, empty) = (request.region_id, request.spatial_profiles.is_empty());
+            let feature = "The spatial profile of a region";
+            return self.require_of_region(request.file_id, region_id, request.into(), empty, feature);
         }
         self.file(request.file_id)?.spatial = request.spatial_profiles;
         self.send_spatial_profiles(request.file_id);
@@ -269,6 +264,15 @@ impl Cross {
             line_axis: None,
         })
     }
+}
+
+/// The pixel at a point, rounded to the nearest one; `None` outside of the image, where NaN is as well.
+pub(crate) fn pixel(point: messages::Point, shape: Shape4) -> Option<(u64, u64)> {
+    let nearest = |value: f32, length: u64| {
+        let rounded = f64::from(value).round();
+        (rounded >= 0.0 && rounded < length as f64).then_some(rounded as u64)
+    };
+    nearest(point.x, shape.width).zip(nearest(point.y, shape.height))
 }
 
 /// The part of a row or column that the client sees: all of it unless it says otherwise.

@@ -60,7 +60,8 @@ pub enum ViewerError {
 
 impl ViewerError {
     /// Whether the work was given up because nobody wants it any more; then there is nobody to tell.
-    pub(crate) fn is_cancelled(&self) -> bool {
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
         matches!(
             self,
             Self::Job(JobError::Cancelled) | Self::Image(ImageError::Interrupted)

@@ -10,19 +10,26 @@ use tokio::sync::watch;
 use crate::channel_map::ChannelMap;
 use crate::image::{Image, Plane, Polarisation};
 use crate::planes::Planes;
-use crate::session::{Subject, Topic};
-use crate::tiles::TileWish;
+use crate::session::{Hold, Holdings, Subject, Topic};
+use crate::tiles::{TilePlace, TileWish};
 
 /// An open file.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     pub(crate) id: i32,
+    /// How the client asked for it.
+    pub(crate) request: messages::OpenFile,
+    _hold: Hold,
     pub(crate) planes: Planes,
     /// Cancelled when the file is closed; every other token of the file descends from it.
     pub(crate) life: CancelToken,
     pub(crate) view: View,
     /// Tiles that the client looks at, as far as it has said so.
     pub(crate) wish: Option<TileWish>,
+    /// Tiles of the view that were wished for before, the newest first: they are on the screen, or on their way to it.
+    pub(crate) earlier: Vec<TilePlace>,
+    /// What the channel map shows, if there is one.
+    pub(crate) map_wish: Option<messages::SetImageChannels>,
     pub(crate) channel_map: Option<ChannelMap>,
     /// The pixel under the cursor.
     pub(crate) cursor: Option<(u64, u64)>,
@@ -32,9 +39,13 @@ pub(crate) struct OpenFile {
     pub(crate) spectral_of: Option<Polarisation>,
     pub(crate) statistics: Vec<messages::set_stats_requirements::StatsConfig>,
     pub(crate) histograms: Vec<messages::HistogramConfig>,
+    pub(crate) cube_histograms: Vec<messages::HistogramConfig>,
     /// What is at work, by its purpose; a newer wish cancels the older.
     tasks: BTreeMap<Purpose, CancelToken>,
 }
+
+/// How many tiles are remembered of earlier wishes: as many as fill a large screen.
+const EARLIER_TILES: usize = 192;
 
 /// What a task of a file is for. Invariant 9: of each there is one at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +65,8 @@ pub(crate) struct View {
     pub(crate) token: CancelToken,
     /// Opens when the histogram of the plane has been sent: tiles must not come before it.
     pub(crate) gate: watch::Sender<Gate>,
+    /// Whether the histogram is on its way, so that the gate will open.
+    pub(crate) begun: bool,
 }
 
 /// How far the histogram of a view has come.
@@ -73,6 +86,7 @@ impl View {
             plane,
             token: life.child(),
             gate: watch::Sender::new(Gate::Closed),
+            begun: false,
         }
     }
 
@@ -85,19 +99,29 @@ impl View {
 }
 
 impl OpenFile {
-    pub(crate) fn new(id: i32, image: Arc<Image>, life: CancelToken) -> Self {
+    pub(crate) fn new(
+        request: messages::OpenFile,
+        image: Arc<Image>,
+        life: CancelToken,
+        holdings: &Holdings,
+    ) -> Self {
         let plane = Plane {
             channel: 0,
             polarisation: Polarisation::Stored(0),
         };
+        let hold = holdings.hold(&image);
         let planes = Planes { image };
         let view = View::new(plane, &life);
         Self {
-            id,
+            id: request.file_id,
+            request,
+            _hold: hold,
             planes,
             life,
             view,
             wish: None,
+            earlier: Vec::new(),
+            map_wish: None,
             channel_map: None,
             cursor: None,
             spatial: Vec::new(),
@@ -105,6 +129,7 @@ impl OpenFile {
             spectral_of: None,
             statistics: Vec::new(),
             histograms: Vec::new(),
+            cube_histograms: Vec::new(),
             tasks: BTreeMap::new(),
         }
     }
@@ -125,6 +150,19 @@ impl OpenFile {
     pub(crate) fn look_at(&mut self, plane: Plane) {
         self.view.token.cancel();
         self.view = View::new(plane, &self.life);
+        self.earlier.clear();
+    }
+
+    /// Wishes for tiles of the view, besides those that were wished for before.
+    pub(crate) fn wish_for(&mut self, wish: TileWish) {
+        if let Some(before) = self.wish.take().filter(|before| before.is_like(&wish)) {
+            let places = before.tiles.into_iter().chain(std::mem::take(&mut self.earlier));
+            self.earlier = places.filter(|place| !wish.tiles.contains(place)).collect();
+            self.earlier.truncate(EARLIER_TILES);
+        } else {
+            self.earlier.clear();
+        }
+        self.wish = Some(wish);
     }
 
     /// Begins something for `purpose` and cancels what was at work for it before. `parent` cancels it as well.

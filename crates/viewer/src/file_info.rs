@@ -1,5 +1,6 @@
 //! FILE_INFO: what a file holds, without opening it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -8,11 +9,12 @@ use chartroom_icd::messages;
 use chartroom_image::fits::ImageHdu;
 use chartroom_image::info::{EntryKind, HeaderEntry, computed_entries, header_entries};
 use chartroom_image::{FileKind, ImageDescription};
-use chartroom_sched::Class;
+use chartroom_sched::{CancelToken, Class};
 
 use crate::ViewerError;
 use crate::image::stokes_names;
 use crate::session::{Actor, Leave};
+use crate::viewer::Shared;
 
 impl Actor {
     pub(crate) fn on_file_info(
@@ -27,36 +29,7 @@ impl Actor {
             let viewer = Arc::clone(&context.viewer);
             let outcome = context
                 .work(Class::Interactive, &token)
-                .run(move |token| {
-                    let path = viewer.options.folders.file(&request.directory, &request.file)?;
-                    let options = chartroom_image::OpenOptions {
-                        aips_beam: request.support_aips_beam,
-                        ..viewer.options.open.clone()
-                    };
-                    let hdus = chartroom_image::describe(&path, &options, &|| token.is_cancelled())?;
-                    let wanted = |hdu: &&ImageHdu| {
-                        request.hdu.is_empty()
-                            || hdu.number.to_string() == request.hdu
-                            || hdu.name == request.hdu
-                    };
-                    let infos: std::collections::BTreeMap<_, _> = hdus
-                        .iter()
-                        .filter(wanted)
-                        .map(|hdu| (hdu.number.to_string(), extended(hdu, &request.file)))
-                        .collect();
-                    if infos.is_empty() {
-                        let hdu = if request.hdu.is_empty() {
-                            String::new()
-                        } else {
-                            format!(" in HDU {}", request.hdu)
-                        };
-                        return Err(ViewerError::invalid(format!(
-                            "File {} holds no image{hdu}.",
-                            request.file
-                        )));
-                    }
-                    Ok((file_info(&path, &request.file)?, infos))
-                })
+                .run(move |token| describe(&viewer, &request, token))
                 .await;
             let response = match outcome {
                 Ok((info, infos)) => messages::FileInfoResponse {
@@ -75,6 +48,43 @@ impl Actor {
         });
         Ok(())
     }
+}
+
+/// What is known of a file, and of the images in it.
+type Description = (messages::FileInfo, BTreeMap<String, messages::FileInfoExtended>);
+
+/// What is known of a file, and of the images in it by the numbers of their HDUs. For jobs.
+pub(crate) fn describe(
+    viewer: &Shared,
+    request: &messages::FileInfoRequest,
+    token: &CancelToken,
+) -> Result<Description, ViewerError> {
+    let path = viewer.options.folders.file(&request.directory, &request.file)?;
+    let options = chartroom_image::OpenOptions {
+        aips_beam: request.support_aips_beam,
+        ..viewer.options.open.clone()
+    };
+    let hdus = chartroom_image::describe(&path, &options, &|| token.is_cancelled())?;
+    let wanted = |hdu: &&ImageHdu| {
+        request.hdu.is_empty() || hdu.number.to_string() == request.hdu || hdu.name == request.hdu
+    };
+    let infos: BTreeMap<_, _> = hdus
+        .iter()
+        .filter(wanted)
+        .map(|hdu| (hdu.number.to_string(), extended(hdu, &request.file)))
+        .collect();
+    if infos.is_empty() {
+        let hdu = if request.hdu.is_empty() {
+            String::new()
+        } else {
+            format!(" in HDU {}", request.hdu)
+        };
+        return Err(ViewerError::invalid(format!(
+            "File {} holds no image{hdu}.",
+            request.file
+        )));
+    }
+    Ok((file_info(&path, &request.file)?, infos))
 }
 
 /// Name, type, size and date of a file; `name` as the client spells it.

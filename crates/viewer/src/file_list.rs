@@ -14,6 +14,8 @@ use crate::ViewerError;
 use crate::file_info::{file_type, seconds};
 use crate::folders::Folder;
 use crate::session::{Actor, Context, Event, Leave, Subject, Topic};
+use crate::viewer::Shared;
+use crate::work::Work;
 
 /// Entries that one job looks into: a few milliseconds of work on a local disk.
 const ENTRIES_PER_JOB: usize = 256;
@@ -77,48 +79,41 @@ async fn list(
     token: &CancelToken,
     request: &messages::FileListRequest,
 ) -> messages::FileListResponse {
-    let listing = {
-        let (viewer, directory) = (Arc::clone(&context.viewer), request.directory.clone());
-        let work = context.work(Class::Interactive, token);
-        work.run(move |_| viewer.options.folders.folder(&directory)).await
-    };
-    let listing = match listing {
-        Ok(folder) => Listing {
-            folder,
-            filter: request.filter_mode(),
-            looked_into: Arc::default(),
-            total: Arc::default(),
-        },
+    let work = context.work(Class::Interactive, token);
+    let listing = match Listing::new(
+        &context.viewer,
+        &work,
+        request.directory.clone(),
+        request.filter_mode(),
+    )
+    .await
+    {
+        Ok(listing) => listing,
         Err(error) => return refusal(request, &error),
     };
     let outcome = tokio::select! {
-        outcome = listing.run(context, token) => outcome,
+        outcome = listing.run(&context.viewer, &work) => outcome,
         () = listing.tell(context, token) => return refusal(request, &ViewerError::invalid("The listing stopped.")),
     };
-    let mut response = messages::FileListResponse {
-        success: true,
-        directory: listing.folder.name.clone(),
-        parent: listing.folder.parent(),
-        ..Default::default()
-    };
     match outcome {
-        Ok(entries) => {
-            for entry in entries {
-                match entry {
-                    Listed::File(file) => response.files.push(file),
-                    Listed::Folder(folder) => response.subdirectories.push(folder),
-                }
-            }
-            response.files.sort_by(|a, b| a.name.cmp(&b.name));
-            response.subdirectories.sort_by(|a, b| a.name.cmp(&b.name));
-            response
-        }
+        Ok(entries) => listing.response(entries),
         Err(error) if error.is_cancelled() => messages::FileListResponse {
             cancel: true,
-            ..response
+            ..listing.response(Vec::new())
         },
         Err(error) => refusal(request, &error),
     }
+}
+
+/// What a folder holds, for somebody without a session.
+pub(crate) async fn list_folder(
+    viewer: &Arc<Shared>,
+    work: &Work,
+    directory: String,
+) -> Result<messages::FileListResponse, ViewerError> {
+    let listing = Listing::new(viewer, work, directory, FileListFilterMode::Content).await?;
+    let entries = listing.run(viewer, work).await?;
+    Ok(listing.response(entries))
 }
 
 fn refusal(request: &messages::FileListRequest, error: &ViewerError) -> messages::FileListResponse {
@@ -131,8 +126,43 @@ fn refusal(request: &messages::FileListRequest, error: &ViewerError) -> messages
 }
 
 impl Listing {
-    async fn run(&self, context: &Context, token: &CancelToken) -> Result<Vec<Listed>, ViewerError> {
-        let work = context.work(Class::Interactive, token);
+    async fn new(
+        viewer: &Arc<Shared>,
+        work: &Work,
+        directory: String,
+        filter: FileListFilterMode,
+    ) -> Result<Self, ViewerError> {
+        let viewer = Arc::clone(viewer);
+        let folder = work
+            .run(move |_| viewer.options.folders.folder(&directory))
+            .await?;
+        Ok(Self {
+            folder,
+            filter,
+            looked_into: Arc::default(),
+            total: Arc::default(),
+        })
+    }
+
+    fn response(&self, entries: Vec<Listed>) -> messages::FileListResponse {
+        let mut response = messages::FileListResponse {
+            success: true,
+            directory: self.folder.name.clone(),
+            parent: self.folder.parent(),
+            ..Default::default()
+        };
+        for entry in entries {
+            match entry {
+                Listed::File(file) => response.files.push(file),
+                Listed::Folder(folder) => response.subdirectories.push(folder),
+            }
+        }
+        response.files.sort_by(|a, b| a.name.cmp(&b.name));
+        response.subdirectories.sort_by(|a, b| a.name.cmp(&b.name));
+        response
+    }
+
+    async fn run(&self, viewer: &Arc<Shared>, work: &Work) -> Result<Vec<Listed>, ViewerError> {
         let folder = self.folder.clone();
         let names = work
             .run(move |token| {
@@ -166,7 +196,7 @@ impl Listing {
             self.filter,
             Arc::clone(&self.looked_into),
         );
-        let viewer = Arc::clone(&context.viewer);
+        let viewer = Arc::clone(viewer);
         let pieces: Vec<Vec<Entry>> = names.chunks(ENTRIES_PER_JOB).map(<[Entry]>::to_vec).collect();
         let listed = work
             .each(pieces, move |entries, token| {

@@ -17,7 +17,7 @@ use crate::session::{Actor, Topic};
 pub(crate) const IMAGE: i32 = -1;
 
 /// The region number that stands for all channels.
-const CUBE: i32 = -2;
+pub(crate) const CUBE: i32 = -2;
 
 /// The channel number that stands for the one in view.
 const CURRENT_CHANNEL: i32 = -1;
@@ -38,9 +38,11 @@ impl Actor {
                 Ok(())
             }
             CUBE => self.want_cube_histogram(file_id, request.histograms),
-            _ => Err(ViewerError::Later {
-                feature: "The histogram of a region",
-            }),
+            region_id => {
+                let empty = request.histograms.is_empty();
+                let feature = "The histogram of a region";
+                self.require_of_region(file_id, region_id, request.into(), empty, feature)
+            }
         }
     }
 
@@ -86,13 +88,14 @@ impl Actor {
     }
 
     /// Begins the histogram of a cube, or gives it up if none is wanted any more.
-    fn want_cube_histogram(
+    pub(crate) fn want_cube_histogram(
         &mut self,
         file_id: i32,
         configs: Vec<messages::HistogramConfig>,
     ) -> Result<(), ViewerError> {
         let context = self.context.clone();
         let file = self.file(file_id)?;
+        file.cube_histograms.clone_from(&configs);
         let Some(config) = configs.into_iter().next() else {
             file.give_up(Purpose::CubeHistogram);
             return Ok(());
@@ -105,6 +108,8 @@ impl Actor {
             .image()
             .coordinate(&config.coordinate, file.view.plane.polarisation)?;
         let binning = binning(&config)?;
+        let what = format!("cube histogram of {}", file.request.file);
+        let job = context.begin_job(what, &token);
         tokio::spawn(async move {
             // Progress in millionths, told by a task of its own so that work never waits for the client.
             let progress = Arc::new(AtomicU32::new(0));
@@ -132,9 +137,10 @@ impl Actor {
                         .await;
                 }
             };
-            let work = context.work(Class::Batch, &token);
+            let work = context.work(Class::Batch, job.token());
             let counting = planes.cube(&work, polarisation, binning, |done| {
                 progress.store((done * 1e6) as u32, Ordering::Relaxed);
+                job.progress(done);
             });
             let outcome = tokio::select! {
                 outcome = counting => outcome,
@@ -145,6 +151,11 @@ impl Actor {
                     context
                         .send_newest(subject, &token, &message(Some(&summary), 1.0))
                         .await;
+                }
+                // Somebody else has ended it: the page, which waits for it, is to say so.
+                Err(error) if error.is_cancelled() && !token.is_cancelled() => {
+                    let sentence = "The histogram of the cube was cancelled.".to_owned();
+                    context.tell(Some(file_id), "histogram", sentence).await;
                 }
                 Err(error) => context.complain(Some(file_id), "histogram", &error).await,
             }

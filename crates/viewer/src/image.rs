@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use chartroom_compute::decode::ByteOrder;
 use chartroom_compute::polarisation::{Computed, Stokes};
@@ -88,6 +88,8 @@ pub(crate) struct Image {
     pub(crate) cache: Arc<Cache<Key>>,
     source: Arc<dyn ImageSource>,
     shape: Shape4,
+    /// How many open files, over all sessions, are this image.
+    holders: AtomicUsize,
 }
 
 impl Drop for Image {
@@ -109,7 +111,23 @@ impl Image {
             cache,
             source,
             shape,
+            holders: AtomicUsize::new(0),
         }
+    }
+
+    /// One more open file is this image.
+    pub(crate) fn hold(&self) {
+        self.holders.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One open file less is this image.
+    pub(crate) fn release(&self) {
+        self.holders.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many open files, over all sessions, are this image.
+    pub(crate) fn holders(&self) -> usize {
+        self.holders.load(Ordering::Relaxed)
     }
 
     pub(crate) fn description(&self) -> &ImageDescription {

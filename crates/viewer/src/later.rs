@@ -19,22 +19,14 @@ impl Actor {
                 context.reply(request_id, &reply);
             }};
         }
+        if matches!(request, Request::SaveFile(_) | Request::ExportRegion(_)) && !context.may_write() {
+            return self.refuse_writing(request_id, request);
+        }
         match request {
-            Request::SetRegion(m) => refuse!(SetRegionAck, "Drawing regions", region_id: m.region_id),
             Request::RegionListRequest(_) => refuse!(RegionListResponse, "Listing region files"),
             Request::RegionFileInfoRequest(_) => refuse!(RegionFileInfoResponse, "Reading region files"),
             Request::ImportRegion(_) => refuse!(ImportRegionAck, "Importing regions"),
             Request::ExportRegion(_) => refuse!(ExportRegionAck, "Exporting regions"),
-            Request::ResumeSession(_) => {
-                let message = sentence("Resuming a session");
-                context.reply(
-                    request_id,
-                    &messages::ResumeSessionAck {
-                        success: false,
-                        message,
-                    },
-                );
-            }
             Request::CatalogListRequest(_) => refuse!(CatalogListResponse, "Listing catalogues"),
             Request::CatalogFileInfoRequest(_) => refuse!(CatalogFileInfoResponse, "Reading catalogues"),
             Request::OpenCatalogFile(m) => {
@@ -64,18 +56,34 @@ impl Actor {
             Request::SetVectorOverlayParameters(m) if m.stokes_intensity < 0 && m.stokes_angle < 0 => {}
             Request::SetVectorOverlayParameters(_) => return Err(later("Drawing vector overlays")),
             Request::CatalogFilterRequest(_) => return Err(later("Filtering catalogues")),
-            Request::ScriptingResponse(m) => {
-                tracing::warn!(
-                    id = m.scripting_request_id,
-                    "an answer to a script that nobody waits for"
-                );
-            }
             Request::RegisterViewer(_) => {
                 // The link answers registrations and never hands them on.
                 return Err(ViewerError::invalid("A session cannot register again by itself."));
             }
             // What stops or removes something that cannot have been started has nothing to do.
             _ => {}
+        }
+        Ok(())
+    }
+    /// Refuses to write for a client that may not, whatever its page believes.
+    fn refuse_writing(&self, request_id: u32, request: &Request) -> Result<(), ViewerError> {
+        let message = "Files cannot be written: this server is read-only for you.".to_owned();
+        match request {
+            Request::SaveFile(m) => {
+                let ack = messages::SaveFileAck {
+                    file_id: m.file_id,
+                    message,
+                    ..Default::default()
+                };
+                self.context.reply(request_id, &ack);
+            }
+            _ => {
+                let ack = messages::ExportRegionAck {
+                    message,
+                    ..Default::default()
+                };
+                self.context.reply(request_id, &ack);
+            }
         }
         Ok(())
     }

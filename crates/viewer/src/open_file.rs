@@ -11,6 +11,16 @@ use crate::file_info::{beams, extended, file_info};
 use crate::image::Image;
 use crate::session::{Actor, Event, Incoming, Leave, OpeningFile};
 
+/// How many files a session may have open.
+pub(crate) const MAX_OPEN_FILES: usize = 1000;
+
+/// Why no more files are opened.
+pub(crate) fn too_many() -> ViewerError {
+    ViewerError::invalid(format!(
+        "A session cannot have more than {MAX_OPEN_FILES} files open."
+    ))
+}
+
 /// A file that was opened, or could not be.
 #[derive(Debug)]
 pub(crate) struct Opening {
@@ -18,6 +28,7 @@ pub(crate) struct Opening {
     number: u64,
     file_id: i32,
     request_id: u32,
+    audience: u64,
     outcome: Result<Ready, ViewerError>,
 }
 
@@ -52,6 +63,10 @@ impl Actor {
         }
         // The client replaces what it had under this number.
         self.close(file_id);
+        if self.files.len() + self.opening.len() >= MAX_OPEN_FILES {
+            self.refuse_open(request_id, file_id, &too_many());
+            return Ok(());
+        }
         let token = self.life.child();
         self.openings += 1;
         let number = self.openings;
@@ -60,6 +75,8 @@ impl Actor {
             OpeningFile {
                 number,
                 token: token.clone(),
+                request: request.clone(),
+                settings: Vec::new(),
                 waiting: Vec::new(),
             },
         );
@@ -87,6 +104,7 @@ impl Actor {
                 number,
                 file_id,
                 request_id,
+                audience: context.audience,
                 outcome,
             })));
         });
@@ -98,11 +116,17 @@ impl Actor {
             number,
             file_id,
             request_id,
+            audience,
             outcome,
         } = opening;
+        self.context.audience = audience;
         let expected = self.opening.get(&file_id).is_some_and(|o| o.number == number);
-        let Some(OpeningFile { token, waiting, .. }) =
-            expected.then(|| self.opening.remove(&file_id)).flatten()
+        let Some(OpeningFile {
+            token,
+            request,
+            waiting,
+            ..
+        }) = expected.then(|| self.opening.remove(&file_id)).flatten()
         else {
             // Invariant 3: also a file that was closed while it was being opened gets its answer.
             let error = ViewerError::invalid("The file was closed while it was being opened.");
@@ -113,6 +137,7 @@ impl Actor {
             Ok(ready) => ready,
             Err(error) => {
                 self.refuse_open(request_id, file_id, &error);
+                self.regions.remove_file(file_id);
                 self.replay(waiting).await;
                 return;
             }
@@ -132,13 +157,14 @@ impl Actor {
             beam_table: beams(image.description()),
         };
         self.context.reply(request_id, &ack);
-        self.files.insert(file_id, OpenFile::new(file_id, image, token));
+        let file = OpenFile::new(request, image, token, &self.holdings);
+        self.files.insert(file_id, file);
         self.start_view(file_id);
         self.replay(waiting).await;
     }
 
     /// Takes up the requests that waited for a file.
-    async fn replay(&mut self, waiting: Vec<Incoming>) {
+    pub(crate) async fn replay(&mut self, waiting: Vec<Incoming>) {
         for incoming in waiting {
             Box::pin(self.on_request(incoming)).await;
         }
@@ -179,11 +205,20 @@ impl Actor {
                 .waiting
                 .iter()
                 .filter(|w| matches!(w.request, Request::StartAnimation(_)));
+            let audience = self.context.audience;
             for incoming in wait {
+                self.context.audience = incoming.audience;
                 self.refuse_animation(incoming.request_id, &ViewerError::NotOpen { file_id });
             }
+            self.context.audience = audience;
         }
         self.end_animation_of(file_id);
+        self.regions.remove_file(file_id);
+        self.drop_file(file_id);
+    }
+
+    /// Gives a file up, for another one in its place or for none.
+    pub(crate) fn drop_file(&mut self, file_id: i32) {
         if let Some(file) = self.files.remove(&file_id) {
             file.life.cancel();
             self.context.retract(|subject| subject.file_id == Some(file_id));

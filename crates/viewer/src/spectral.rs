@@ -1,5 +1,7 @@
 //! Spectral profiles of the cursor: SET_SPECTRAL_REQUIREMENTS.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chartroom_icd::messages::{self, StatsType, set_spectral_requirements::SpectralConfig};
@@ -8,7 +10,7 @@ use chartroom_sched::Class;
 use crate::ViewerError;
 use crate::cursor::{CURSOR, little_endian};
 use crate::file::Purpose;
-use crate::image::Polarisation;
+use crate::image::{Image, Polarisation};
 use crate::planes::Planes;
 use crate::session::{Actor, Context, Subject, Topic};
 use crate::work::Work;
@@ -25,9 +27,9 @@ impl Actor {
         request: messages::SetSpectralRequirements,
     ) -> Result<(), ViewerError> {
         if request.region_id != CURSOR {
-            return Err(ViewerError::Later {
-                feature: "The spectral profile of a region",
-            });
+            let (region_id, empty) = (request.region_id, request.spectral_profiles.is_empty());
+            let feature = "The spectral profile of a region";
+            return self.require_of_region(request.file_id, region_id, request.into(), empty, feature);
         }
         self.file(request.file_id)?.spectral = request.spectral_profiles;
         self.send_spectral_profiles(request.file_id);
@@ -53,11 +55,12 @@ impl Actor {
         file.spectral_of = Some(current);
         tokio::spawn(async move {
             let work = context.work(Class::Interactive, &token);
-            for config in configs {
+            for (wish, config) in configs.into_iter().enumerate() {
                 let spectrum = Spectrum {
                     file_id,
                     planes: planes.clone(),
                     pixel,
+                    wish,
                     config,
                 };
                 if let Err(error) = spectrum.send(&context, &work, current).await {
@@ -68,11 +71,43 @@ impl Actor {
     }
 }
 
+/// The channels of a spectrum in rounds of jobs: many reads in flight, but so few jobs at once that others get their
+/// turns.
+pub(crate) fn rounds(work: &Work, depth: u64) -> Vec<Vec<Range<u64>>> {
+    let jobs: Vec<_> = (0..depth)
+        .step_by(CHANNELS_PER_JOB as usize)
+        .map(|c| c..(c + CHANNELS_PER_JOB).min(depth))
+        .collect();
+    let round = work.scheduler.options().threads * 4;
+    jobs.chunks(round).map(<[_]>::to_vec).collect()
+}
+
+/// The values of a pixel in the channels of one round.
+pub(crate) async fn read_round(
+    work: &Work,
+    image: &Arc<Image>,
+    polarisation: Polarisation,
+    pixel: (u64, u64),
+    round: Vec<Range<u64>>,
+) -> Result<Vec<f32>, ViewerError> {
+    let image = Arc::clone(image);
+    let parts = work
+        .each(round, move |channels, token| {
+            let mut part = vec![f32::NAN; (channels.end - channels.start) as usize];
+            image.read_spectrum(polarisation, pixel, channels, &mut part, &|| token.is_cancelled())?;
+            Ok(part)
+        })
+        .await?;
+    Ok(parts.concat())
+}
+
 /// One spectrum that is wanted.
 struct Spectrum {
     file_id: i32,
     planes: Planes,
     pixel: (u64, u64),
+    /// Its place among those that are wanted.
+    wish: usize,
     config: SpectralConfig,
 }
 
@@ -87,25 +122,10 @@ impl Spectrum {
         }
         let depth = image.shape().depth;
         let mut values = vec![f32::NAN; depth as usize];
-        let jobs: Vec<_> = (0..depth)
-            .step_by(CHANNELS_PER_JOB as usize)
-            .map(|c| c..(c + CHANNELS_PER_JOB).min(depth))
-            .collect();
-        // Many reads in flight, but so few jobs at once that others get their turns.
-        let round = work.scheduler.options().threads * 4;
         let mut shown = Instant::now();
-        for some in jobs.chunks(round) {
-            let (image, pixel) = (std::sync::Arc::clone(image), self.pixel);
-            let parts = work
-                .each(some.to_vec(), move |channels, token| {
-                    let mut part = vec![f32::NAN; (channels.end - channels.start) as usize];
-                    image
-                        .read_spectrum(polarisation, pixel, channels, &mut part, &|| token.is_cancelled())?;
-                    Ok(part)
-                })
-                .await?;
+        for some in rounds(work, depth) {
             let start = some.first().map_or(0, |channels| channels.start) as usize;
-            let part = parts.concat();
+            let part = read_round(work, image, polarisation, self.pixel, some).await?;
             values[start..start + part.len()].copy_from_slice(&part);
             let done = start + part.len();
             if done < values.len() && shown.elapsed() >= PROGRESS {
@@ -153,6 +173,7 @@ impl Spectrum {
         let topic = Topic::SpectralProfile {
             region_id: CURSOR,
             coordinate: self.config.coordinate.clone(),
+            wish: self.wish,
         };
         context
             .send_newest(

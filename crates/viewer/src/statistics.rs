@@ -19,9 +19,9 @@ impl Actor {
         request: messages::SetStatsRequirements,
     ) -> Result<(), ViewerError> {
         if request.region_id != IMAGE {
-            return Err(ViewerError::Later {
-                feature: "Statistics of a region",
-            });
+            let (region_id, empty) = (request.region_id, request.stats_configs.is_empty());
+            let feature = "Statistics of a region";
+            return self.require_of_region(request.file_id, region_id, request.into(), empty, feature);
         }
         self.file(request.file_id)?.statistics = request.stats_configs;
         self.send_statistics(request.file_id);
@@ -104,7 +104,7 @@ fn value(
 }
 
 /// The area of the beam of a plane, in pixels.
-fn beam_pixels(description: &ImageDescription, plane: Plane) -> Option<f64> {
+pub(crate) fn beam_pixels(description: &ImageDescription, plane: Plane) -> Option<f64> {
     let fits = |index: Option<u32>, wanted: u32| index.is_none_or(|index| index == wanted);
     let stokes = u32::try_from(plane.polarisation.number()).unwrap_or(0);
     // The beam of a computed polarisation is that of the first stored one.

@@ -4,7 +4,7 @@
 //! resolution are read from the file; coarser ones come from the sums that the first pass over the plane left.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chartroom_compute::{mip, nan_runs, zfp};
 use chartroom_icd::messages::{self, CompressionType};
@@ -44,6 +44,12 @@ impl TilePlace {
             y: bits >> 12 & 0xFFF,
             x: bits & 0xFFF,
         })
+    }
+
+    /// The number of the tile, as clients write it.
+    fn encode(self) -> i32 {
+        // As it was decoded, so that the top bit is not set.
+        (self.layer << 24 | self.y << 12 | self.x) as i32
     }
 
     /// Number of image pixels per tile pixel along one axis; `None` if the image has no such layer.
@@ -107,6 +113,40 @@ impl TileWish {
         })
     }
 
+    /// The same, for no tile.
+    pub(crate) fn without_tiles(&self) -> Self {
+        Self {
+            tiles: Vec::new(),
+            ..*self
+        }
+    }
+
+    /// Whether another wish is for tiles that are compressed alike.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (self.compression, self.precision) == (other.compression, other.precision)
+    }
+
+    /// The request for the tiles of the wish and some more.
+    pub(crate) fn request(&self, file_id: i32, more: &[TilePlace]) -> messages::AddRequiredTiles {
+        messages::AddRequiredTiles {
+            file_id,
+            tiles: self
+                .tiles
+                .iter()
+                .chain(more)
+                .map(|place| place.encode())
+                .collect(),
+            compression_type: self.compression.into(),
+            compression_quality: self.precision as f32,
+            current_tiles: Vec::new(),
+        }
+    }
+
+    /// Leaves out the tiles that are not among those with these numbers.
+    pub(crate) fn retain(&mut self, numbers: &HashSet<i32>) {
+        self.tiles.retain(|place| numbers.contains(&place.encode()));
+    }
+
     /// Whether the wish is for the single tile that shows the whole of an image of several tiles: a first look, that
     /// the client follows with a wish for finer tiles.
     fn is_first_look(&self, shape: Shape4) -> bool {
@@ -126,6 +166,8 @@ pub(crate) struct Group {
     pub(crate) animation_id: i32,
     pub(crate) class: Class,
     pub(crate) token: CancelToken,
+    /// For whom the start of the group was. A client that comes later has not seen it and gets nothing of the rest.
+    audience: Arc<OnceLock<u64>>,
 }
 
 /// How many groups that clients asked for may be at work for one session. A client that asks for more is not listened
@@ -135,22 +177,28 @@ pub(crate) const GROUPS_AT_WORK: usize = 64;
 impl Actor {
     /// ADD_REQUIRED_TILES: sends tiles of the plane that is looked at. While an animation runs, the wish is for its later frames.
     pub(crate) async fn want_tiles(&mut self, wish: &messages::AddRequiredTiles) -> Result<(), ViewerError> {
+        let file_id = wish.file_id;
         let animated = self
             .animation
             .as_ref()
-            .is_some_and(|animation| animation.moves(wish.file_id));
-        let file = self.file(wish.file_id)?;
+            .is_some_and(|animation| animation.moves(file_id));
+        let file = self.file(file_id)?;
         let wish = TileWish::new(wish, file.image().shape())?;
         if wish.tiles.is_empty() {
             return Ok(());
         }
-        file.wish = Some(wish.clone());
         if animated {
+            file.earlier.clear();
+            file.wish = Some(wish);
             return Ok(());
         }
+        file.wish_for(wish.clone());
+        if !file.view.begun {
+            self.start_view(file_id);
+        }
+        let file = self.file(file_id)?;
         let view = file.view.clone();
         let token = view.token.clone();
-        let file_id = file.id;
         let group = self.group(file_id, view.plane, wish, 0, Class::Interactive, token)?;
         let context = self.context.clone();
         // The semaphore is never closed, so that leave always comes.
@@ -184,6 +232,7 @@ impl Actor {
             animation_id,
             class,
             token,
+            audience: Arc::default(),
         })
     }
 
@@ -201,6 +250,7 @@ impl Actor {
         if let Some(wish) = &mut file.wish {
             wish.tiles.retain(|place| !gone.contains(place));
         }
+        file.earlier.retain(|place| !gone.contains(place));
         Ok(())
     }
 }
@@ -280,7 +330,12 @@ impl Group {
             file_id: Some(self.file_id),
             topic: Topic::Tiles,
         };
-        context.send(subject, &self.token, message).await;
+        // Under the lock of the outbox, so that the first message decides for whom all are.
+        let admit = || {
+            let audience = context.present_audience();
+            !self.token.is_cancelled() && *self.audience.get_or_init(|| audience) == audience
+        };
+        context.send_if(subject, message, admit).await;
     }
 
     fn sync(&self, end_sync: bool) -> Outgoing {

@@ -5,7 +5,9 @@
 //! served, whatever a path is spelled like (invariant 6).
 
 mod files;
+mod html;
 mod kinds;
+mod page;
 
 use std::{collections::HashMap, io::Write, path::Path, sync::Arc};
 
@@ -15,6 +17,7 @@ use axum::{
 };
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+pub(crate) use page::{InlineScripts, RESUMABLE_SOCKET};
 use tokio::sync::OnceCell;
 
 use crate::{error::ServerError, percent};
@@ -26,6 +29,7 @@ const SMALLEST_COMPRESSED: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Frontend {
     files: HashMap<String, Arc<File>>,
+    scripts: InlineScripts,
 }
 
 #[derive(Debug)]
@@ -40,21 +44,26 @@ struct File {
 }
 
 impl Frontend {
-    /// Reads all files below `folder`.
+    /// Reads all files below `folder`, and adds `script`, if there is one, to the page as it is served. The files stay
+    /// as they are.
     ///
     /// Symbolic links are followed only to places inside the folder.
     ///
     /// # Errors
     /// [`ServerError::Folder`] if the folder can not be read, holds no `index.html`, or is far too large to be a
     /// built frontend.
-    pub(crate) fn load(folder: &Path) -> Result<Self, ServerError> {
+    pub(crate) fn load(folder: &Path, script: Option<&str>) -> Result<Self, ServerError> {
         let refused = |reason: String| ServerError::Folder {
             role: "The frontend folder",
             path: folder.to_owned(),
             reason,
         };
-        let files: HashMap<_, _> = files::read_tree(folder)
-            .map_err(refused)?
+        let mut files = files::read_tree(folder).map_err(refused)?;
+        let scripts = match script {
+            Some(script) => page::add_script(&mut files, script),
+            None => InlineScripts::Any,
+        };
+        let files: HashMap<_, _> = files
             .into_iter()
             .map(|(name, content)| (canonical_path(&name), Arc::new(File::new(&name, content))))
             .collect();
@@ -63,7 +72,12 @@ impl Frontend {
                 "holds no index.html; give the folder with the built frontend".to_owned(),
             ));
         }
-        Ok(Self { files })
+        Ok(Self { files, scripts })
+    }
+
+    /// Which scripts may stand in the pages themselves.
+    pub(crate) fn inline_scripts(&self) -> &InlineScripts {
+        &self.scripts
     }
 
     /// Answers a GET or HEAD for `path`, the path below the page's folder exactly as it came; `None` if there is no

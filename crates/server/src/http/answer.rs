@@ -43,7 +43,8 @@ pub(crate) fn failure(status: StatusCode, sentence: &str) -> Response {
     with_status(status, &json!({ "success": false, "message": sentence }))
 }
 
-fn with_status(status: StatusCode, value: &Value) -> Response {
+/// A JSON answer with a status.
+pub(crate) fn with_status(status: StatusCode, value: &Value) -> Response {
     let headers: [(HeaderName, HeaderValue); 2] = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

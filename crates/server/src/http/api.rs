@@ -1,25 +1,26 @@
 //! The REST interface that the CARTA frontend uses.
 
-mod body;
-
 use std::{collections::VecDeque, sync::Arc};
 
 use axum::{
     Router,
-    extract::{Path, Request, State},
-    http::{StatusCode, Uri},
+    extract::{Extension, FromRequestParts, Path, Request},
+    http::{StatusCode, Uri, request::Parts},
     response::Response,
     routing::{get, post, put},
 };
 use serde_json::{Map, Value, json};
 
-use self::body::{name, object, object_body, strings};
 use super::{
     Site,
     answer::{self, Failure},
+    body::{name, object, object_body, strings},
+    guard,
 };
 use crate::{
+    accounts::Identity,
     percent,
+    permissions::Permission,
     store::{Collection, Name, Store, StoreError},
 };
 
@@ -62,28 +63,43 @@ pub(super) async fn wrong_method() -> Response {
 }
 
 /// `POST server/stop`: a page must not end the work of all others.
-pub(super) async fn stop() -> Response {
+pub(super) async fn stop(Extension(identity): Extension<Identity>) -> Response {
+    if !identity.permissions.contain(Permission::Admin) {
+        return guard::refuse_without(Permission::Admin);
+    }
     let sentence =
         "This server is not stopped from the page; end the process, or press Ctrl-C where it was started.";
     answer::failure(StatusCode::FORBIDDEN, sentence)
 }
 
-/// `POST scripting/action`.
-pub(super) async fn scripting(State(site): State<Arc<Site>>) -> Response {
-    if !site.scripting {
-        return answer::failure(
-            StatusCode::FORBIDDEN,
-            "Scripting is off; start the server with --enable-scripting.",
-        );
-    }
-    answer::failure(
-        StatusCode::NOT_IMPLEMENTED,
-        "Scripting over HTTP is not part of this version.",
-    )
+/// Where one request works: at the settings of who asks.
+struct Desk {
+    site: Arc<Site>,
+    identity: Identity,
 }
 
-async fn preferences(State(site): State<Arc<Site>>) -> Answer {
-    let mut preferences = on_store(&site, Store::preferences).await?;
+impl Desk {
+    fn may_write(&self) -> bool {
+        self.identity.permissions.contain(Permission::Write)
+    }
+}
+
+impl FromRequestParts<Arc<Site>> for Desk {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Failure> {
+        // Set by `guard::require_identity`, which stands before all of these calls.
+        let identity = parts.extensions.get::<Identity>().cloned();
+        let unknown = || Failure::new(StatusCode::UNAUTHORIZED, "It is not known who asks.");
+        Ok(Self {
+            site: Arc::clone(site),
+            identity: identity.ok_or_else(unknown)?,
+        })
+    }
+}
+
+async fn preferences(desk: Desk) -> Answer {
+    let mut preferences = on_store(&desk, Store::preferences).await?;
     preferences
         .entry("version")
         .or_insert_with(|| PREFERENCES_VERSION.into());
@@ -92,46 +108,46 @@ async fn preferences(State(site): State<Arc<Site>>) -> Answer {
     ))
 }
 
-async fn put_preferences(State(site): State<Arc<Site>>, request: Request) -> Answer {
-    let entries = object_body(&site, request).await?;
-    on_store(&site, move |store| store.merge_preferences(entries)).await?;
+async fn put_preferences(desk: Desk, request: Request) -> Answer {
+    let entries = object_body(&desk.site, request).await?;
+    on_store(&desk, move |store| store.merge_preferences(entries)).await?;
     Ok(answer::success())
 }
 
-async fn delete_preferences(State(site): State<Arc<Site>>, request: Request) -> Answer {
-    let keys = strings(&object_body(&site, request).await?, "keys")?;
-    on_store(&site, move |store| store.remove_preferences(&keys)).await?;
+async fn delete_preferences(desk: Desk, request: Request) -> Answer {
+    let keys = strings(&object_body(&desk.site, request).await?, "keys")?;
+    on_store(&desk, move |store| store.remove_preferences(&keys)).await?;
     Ok(answer::success())
 }
 
-async fn layouts(State(site): State<Arc<Site>>) -> Answer {
-    all(&site, Collection::Layouts, "layouts").await
+async fn layouts(desk: Desk) -> Answer {
+    all(&desk, Collection::Layouts, "layouts").await
 }
 
-async fn put_layout(State(site): State<Arc<Site>>, request: Request) -> Answer {
-    put_named(&site, request, Collection::Layouts, "layoutName", "layout").await?;
+async fn put_layout(desk: Desk, request: Request) -> Answer {
+    put_named(&desk, request, Collection::Layouts, "layoutName", "layout").await?;
     Ok(answer::success())
 }
 
-async fn delete_layout(State(site): State<Arc<Site>>, request: Request) -> Answer {
-    delete_named(&site, request, Collection::Layouts, "layoutName").await
+async fn delete_layout(desk: Desk, request: Request) -> Answer {
+    delete_named(&desk, request, Collection::Layouts, "layoutName").await
 }
 
-async fn snippets(State(site): State<Arc<Site>>) -> Answer {
-    all(&site, Collection::Snippets, "snippets").await
+async fn snippets(desk: Desk) -> Answer {
+    all(&desk, Collection::Snippets, "snippets").await
 }
 
-async fn put_snippet(State(site): State<Arc<Site>>, request: Request) -> Answer {
-    put_named(&site, request, Collection::Snippets, "snippetName", "snippet").await?;
+async fn put_snippet(desk: Desk, request: Request) -> Answer {
+    put_named(&desk, request, Collection::Snippets, "snippetName", "snippet").await?;
     Ok(answer::success())
 }
 
-async fn delete_snippet(State(site): State<Arc<Site>>, request: Request) -> Answer {
-    delete_named(&site, request, Collection::Snippets, "snippetName").await
+async fn delete_snippet(desk: Desk, request: Request) -> Answer {
+    delete_named(&desk, request, Collection::Snippets, "snippetName").await
 }
 
-async fn workspaces(State(site): State<Arc<Site>>) -> Answer {
-    let entries = on_store(&site, |store| store.list(Collection::Workspaces)).await?;
+async fn workspaces(desk: Desk) -> Answer {
+    let entries = on_store(&desk, |store| store.list(Collection::Workspaces)).await?;
     let entries: Vec<_> = entries
         .iter()
         .map(|entry| json!({ "id": entry.name.id(), "name": entry.name.as_str(), "date": entry.date }))
@@ -139,10 +155,10 @@ async fn workspaces(State(site): State<Arc<Site>>) -> Answer {
     Ok(answer::object(&json!({ "success": true, "workspaces": entries })))
 }
 
-async fn workspace(State(site): State<Arc<Site>>, uri: Uri) -> Answer {
+async fn workspace(desk: Desk, uri: Uri) -> Answer {
     let path = uri.path().rsplit_once("/workspace/").map_or("", |(_, name)| name);
     let mut names = possible_names(path, uri.query());
-    let found = on_store(&site, move |store| {
+    let found = on_store(&desk, move |store| {
         while let Some(name) = names.pop_front() {
             match store.get(Collection::Workspaces, &name) {
                 Err(StoreError::NotFound { .. }) if !names.is_empty() => {}
@@ -154,23 +170,23 @@ async fn workspace(State(site): State<Arc<Site>>, uri: Uri) -> Answer {
         ))
     });
     let (name, workspace) = found.await?;
-    Ok(workspace_answer(&site, &name, workspace))
+    Ok(workspace_answer(&desk, &name, workspace))
 }
 
-async fn shared_workspace(State(site): State<Arc<Site>>, Path(key): Path<String>) -> Answer {
-    let found = on_store(&site, move |store| {
+async fn shared_workspace(desk: Desk, Path(key): Path<String>) -> Answer {
+    let found = on_store(&desk, move |store| {
         let name = store.shared_workspace(&key)?;
         store
             .get(Collection::Workspaces, &name)
             .map(|workspace| (name, workspace))
     });
     let (name, workspace) = found.await?;
-    Ok(workspace_answer(&site, &name, workspace))
+    Ok(workspace_answer(&desk, &name, workspace))
 }
 
-async fn put_workspace(State(site): State<Arc<Site>>, request: Request) -> Answer {
+async fn put_workspace(desk: Desk, request: Request) -> Answer {
     let name = put_named(
-        &site,
+        &desk,
         request,
         Collection::Workspaces,
         "workspaceName",
@@ -183,33 +199,33 @@ async fn put_workspace(State(site): State<Arc<Site>>, request: Request) -> Answe
     ))
 }
 
-async fn delete_workspace(State(site): State<Arc<Site>>, request: Request) -> Answer {
-    delete_named(&site, request, Collection::Workspaces, "workspaceName").await
+async fn delete_workspace(desk: Desk, request: Request) -> Answer {
+    delete_named(&desk, request, Collection::Workspaces, "workspaceName").await
 }
 
-async fn share_workspace(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Answer {
+async fn share_workspace(desk: Desk, Path(id): Path<String>) -> Answer {
     let Some(name) = Name::from_id(&id) else {
         return Err(Failure::new(
             StatusCode::NOT_FOUND,
             "There is no workspace with this id.",
         ));
     };
-    let key = on_store(&site, move |store| store.share_workspace(&name)).await?;
+    let key = on_store(&desk, move |store| store.share_workspace(&name)).await?;
     Ok(answer::object(&json!({ "success": true, "shareKey": key })))
 }
 
 /// A stored workspace with what the server knows of it.
-fn workspace_answer(site: &Site, name: &Name, mut workspace: Value) -> Response {
+fn workspace_answer(desk: &Desk, name: &Name, mut workspace: Value) -> Response {
     if let Some(workspace) = workspace.as_object_mut() {
         workspace.insert("id".to_owned(), name.id().into());
         workspace.insert("name".to_owned(), name.as_str().into());
-        workspace.insert("editable".to_owned(), (!site.read_only).into());
+        workspace.insert("editable".to_owned(), desk.may_write().into());
     }
     answer::object(&json!({ "success": true, "workspace": workspace }))
 }
 
-async fn all(site: &Site, collection: Collection, field: &str) -> Answer {
-    let objects = on_store(site, move |store| store.all(collection)).await?;
+async fn all(desk: &Desk, collection: Collection, field: &str) -> Answer {
+    let objects = on_store(desk, move |store| store.all(collection)).await?;
     let answer = Map::from_iter([
         ("success".to_owned(), true.into()),
         (field.to_owned(), objects.into()),
@@ -218,36 +234,42 @@ async fn all(site: &Site, collection: Collection, field: &str) -> Answer {
 }
 
 async fn put_named(
-    site: &Site,
+    desk: &Desk,
     request: Request,
     collection: Collection,
     name_field: &str,
     value_field: &str,
 ) -> Result<Name, Failure> {
-    let mut body = object_body(site, request).await?;
+    let mut body = object_body(&desk.site, request).await?;
     let name = name(&body, name_field)?;
     let value = object(&mut body, value_field)?;
     let stored = name.clone();
-    on_store(site, move |store| store.put(collection, &stored, &value)).await?;
+    on_store(desk, move |store| store.put(collection, &stored, &value)).await?;
     Ok(name)
 }
 
-async fn delete_named(site: &Site, request: Request, collection: Collection, name_field: &str) -> Answer {
-    let name = name(&object_body(site, request).await?, name_field)?;
-    on_store(site, move |store| store.remove(collection, &name)).await?;
+async fn delete_named(desk: &Desk, request: Request, collection: Collection, name_field: &str) -> Answer {
+    let name = name(&object_body(&desk.site, request).await?, name_field)?;
+    on_store(desk, move |store| store.remove(collection, &name)).await?;
     Ok(answer::success())
 }
 
-/// Runs `work` on a blocking thread.
+/// Runs `work` on the settings of who asks, on a blocking thread.
 async fn on_store<T: Send + 'static>(
-    site: &Site,
+    desk: &Desk,
     work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Failure> {
-    let Some(store) = site.store.clone() else {
-        return Err(Failure::new(StatusCode::NOT_FOUND, UNKNOWN));
+    let accounts = desk.site.accounts.clone();
+    let principal = desk.identity.principal.clone();
+    let work = move || {
+        accounts
+            .settings(&principal)?
+            .map(|store| work(&store))
+            .transpose()
     };
-    match tokio::task::spawn_blocking(move || work(&store)).await {
-        Ok(Ok(done)) => Ok(done),
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(Some(done))) => Ok(done),
+        Ok(Ok(None)) => Err(Failure::new(StatusCode::NOT_FOUND, UNKNOWN)),
         Ok(Err(error)) => Err(failure(&error)),
         Err(error) => {
             tracing::error!(%error, "a store failed");
@@ -264,7 +286,7 @@ fn failure(error: &StoreError) -> Failure {
         StoreError::NotFound { .. } => StatusCode::NOT_FOUND,
         StoreError::Name(_) => StatusCode::BAD_REQUEST,
         StoreError::ReadOnly(_) => StatusCode::FORBIDDEN,
-        StoreError::Damaged { .. } | StoreError::Io { .. } | StoreError::Random(_) => {
+        StoreError::Damaged { .. } | StoreError::Io { .. } | StoreError::Unopened | StoreError::Random(_) => {
             tracing::error!("{error}");
             StatusCode::INTERNAL_SERVER_ERROR
         }

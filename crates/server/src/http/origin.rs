@@ -12,6 +12,12 @@ impl AllowedOrigins {
         Self(origins.iter().map(|origin| origin.to_ascii_lowercase()).collect())
     }
 
+    /// Whether pages of this origin, as browsers write it, are among those that may connect.
+    pub(crate) fn list(&self, origin: &str) -> bool {
+        let origin = origin.to_ascii_lowercase();
+        self.0.iter().any(|allowed| allowed == "*" || *allowed == origin)
+    }
+
     /// Whether a request with these headers may go on.
     ///
     /// A request without `Origin` is none of a browser's cross-site requests. An `Origin` must be the host that the
@@ -22,10 +28,10 @@ impl AllowedOrigins {
             return true;
         };
         let Ok(origin) = origin.to_str() else { return false };
-        let origin = origin.to_ascii_lowercase();
-        if self.0.iter().any(|allowed| allowed == "*" || *allowed == origin) {
+        if self.list(origin) {
             return true;
         }
+        let origin = origin.to_ascii_lowercase();
         let (authority, default_port) = match origin.split_once("://") {
             Some(("http", authority)) => (authority, ":80"),
             Some(("https", authority)) => (authority, ":443"),

@@ -1,16 +1,24 @@
 //! Accepting connections and speaking HTTP on them.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::{Ipv4Addr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::Request, http::StatusCode, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use super::{
     Peer, answer,
+    intake::{Intake, Metered},
     limits::{AddressLimits, Admission, Slot},
 };
 
@@ -18,6 +26,8 @@ use super::{
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after the operating system refused a connection, mostly for want of file descriptors.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+/// Bytes that wait in each direction of a pipe.
+const PIPE: usize = 64 << 10;
 
 /// What one connection may use.
 #[derive(Debug, Clone)]
@@ -74,8 +84,23 @@ pub(crate) async fn serve(
     }
 }
 
+/// Serves `router` on a connection that is a pipe in this process; gives its other end. It counts for no address.
+pub(crate) fn connect(
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+    tasks: &TaskTracker,
+) -> DuplexStream {
+    let (near, far) = tokio::io::duplex(PIPE);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    if let Admission::Admitted(slot) = AddressLimits::new(None).admit(address.ip()) {
+        tasks.spawn(connection(far, address, router, slot, limits, shutdown));
+    }
+    near
+}
+
 async fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     address: SocketAddr,
     router: Router,
     slot: Slot,
@@ -83,10 +108,16 @@ async fn connection(
     shutdown: CancellationToken,
 ) {
     let slot = Arc::new(slot);
+    let intake = Intake::unlimited();
+    let metered = Metered {
+        connection: stream,
+        intake: intake.clone(),
+    };
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(Peer(address));
         request.extensions_mut().insert(Arc::clone(&slot));
+        request.extensions_mut().insert(intake.clone());
         router.clone().oneshot(request)
     });
     let mut connection = pin!(
@@ -94,7 +125,7 @@ async fn connection(
             .timer(TokioTimer::new())
             .header_read_timeout(limits.request_timeout)
             .max_buf_size(limits.max_header_size)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(metered), service)
             .with_upgrades()
     );
     let served = tokio::select! {

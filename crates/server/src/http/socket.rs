@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use axum::{
     extract::{FromRequestParts, Request, ws::WebSocketUpgrade},
-    http::{Method, StatusCode, header},
+    http::{Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use chartroom_rpc::Socket;
+use chartroom_session::transport::SUBPROTOCOL;
 use tokio::sync::watch;
 
-use super::{Peer, Site, answer, guard, limits::Slot};
+use super::{Peer, Site, answer, guard, intake::Intake, limits::Slot};
 use crate::link::PeerInfo;
 
 /// Counts the open WebSockets.
@@ -27,20 +29,27 @@ impl LinkCount {
     }
 
     /// Counts one more until the answer is dropped.
-    fn enter(&self) -> Counted {
+    pub(crate) fn enter(&self) -> Counted {
         self.0.send_modify(|count| *count += 1);
         metrics::gauge!("chartroom_links").increment(1);
         Counted(self.0.clone())
     }
 }
 
-struct Counted(watch::Sender<usize>);
+/// One open WebSocket, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Counted(watch::Sender<usize>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count = count.saturating_sub(1));
         metrics::gauge!("chartroom_links").decrement(1);
     }
+}
+
+/// The place that the connection of a request has among those of its address.
+pub(crate) fn slot_of(parts: &Parts) -> Option<Arc<Slot>> {
+    parts.extensions.get::<Arc<Slot>>().cloned()
 }
 
 /// Whether a request asks to become a WebSocket (RFC 6455, section 4.1).
@@ -55,11 +64,11 @@ pub(super) async fn upgrade(site: Arc<Site>, request: Request) -> Response {
         tracing::warn!(origin = ?request.headers().get(header::ORIGIN), "WebSocket of a foreign page refused");
         return guard::refuse_origin();
     }
-    let principal = match site.gate.check(request.uri().query(), request.headers()) {
-        Ok(principal) => principal,
+    let identity = match site.gate.check(request.uri().query(), request.headers()).await {
+        Ok(identity) => identity,
         Err(refusal) => {
             tracing::warn!(?refusal, "WebSocket without the right token refused");
-            return guard::refuse(refusal);
+            return guard::refuse(&refusal);
         }
     };
     if site.shutdown.is_cancelled() {
@@ -77,19 +86,35 @@ pub(super) async fn upgrade(site: Arc<Site>, request: Request) -> Response {
         );
     };
     // The connection counts for its address until the socket is closed, not only until it is upgraded.
-    let slot = parts.extensions.get::<Arc<Slot>>().cloned();
+    let slot = slot_of(&parts);
     let user_agent = parts
         .headers
         .get(header::USER_AGENT)
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
+    let intake = parts
+        .extensions
+        .get::<Intake>()
+        .cloned()
+        .unwrap_or_else(Intake::unlimited);
     let peer = PeerInfo {
         address,
-        principal,
+        principal: identity.principal,
+        permissions: identity.permissions,
         user_agent,
+        intake: intake.clone(),
     };
     let task = site.tasks.token();
+    // The service sees at the socket which one was chosen, if any.
+    let upgrade = match site.transparent_resume {
+        true => upgrade.protocols([SUBPROTOCOL]),
+        false => upgrade,
+    };
+    if upgrade.selected_protocol().is_some() {
+        intake.expect_hello();
+    }
     upgrade
+        .read_buffer_size(Socket::READ_BUFFER)
         .max_message_size(site.max_message_size)
         .max_frame_size(site.max_message_size)
         .on_failed_upgrade(|error| tracing::debug!(%error, "upgrade failed"))

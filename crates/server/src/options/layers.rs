@@ -157,7 +157,9 @@ pub(super) fn command() -> Command {
             "Each option can also be given by an environment variable (--log-level: CHARTROOM_LOG_LEVEL) or in the \
              TOML file named by --config (log_level = \"info\"). The command line wins over the environment, the \
              environment over the file.\n\
-             Sizes are written like 512MiB, times like 30s or 1h30m.",
+             Sizes are written like 512MiB, times like 30s or 1h30m.\n\n\
+             `chartroom keys` makes and revokes access keys for users and programs; see `chartroom keys --help`.\n\
+             `chartroom script` has the page of a session carry out actions; see `chartroom script --help`.",
         )
         .args_override_self(true)
         .arg(paths)

@@ -75,5 +75,34 @@ pub fn markdown() -> String {
             let _ = writeln!(page, "| `--{alias}` | {meaning} |");
         }
     }
+    page.push_str(KEYS);
     page
 }
+
+const KEYS: &str = "
+## Access keys
+
+The token opens the server as its owner. Others, people and programs, get a key each:
+
+    chartroom keys add NAME [--permissions view,write,script] [--expires 30d] [--state-dir DIR]
+    chartroom keys list [--state-dir DIR]
+    chartroom keys revoke NAME [--state-dir DIR]
+
+`keys add` prints the key once; only its hash is kept, in `keys.json` of the state folder. A running server knows of
+every change at the next use of a key. The state folder is found as the server finds it, by `--state-dir`, the
+environment, or the file named by `--config`. To serve a folder that is called `keys`, write `chartroom serve keys`.
+
+A key stands where the token may: in the address of the page (`?token=chk_…`), as `Authorization: Bearer chk_…`, and in
+the cookie `carta-auth-token`; or in the field `api_key` of the ICD's REGISTER_VIEWER. Whoever brings it has sessions,
+preferences, layouts, snippets and workspaces of NAME's own, kept in `principals/` of the state folder.
+
+| permission | allows |
+| --- | --- |
+| `view` | to look at images; it goes with every key |
+| `write` | to write files, and to change preferences, layouts, snippets and workspaces |
+| `script` | to drive a session by programs, if the server has `--enable-scripting` |
+| `admin` | to see `/metrics` from other machines |
+
+A key that is revoked or has expired opens nothing any more; WebSockets that are open stay open until they are closed.
+NAME's settings stay, and belong to the next key of that name. With `--read-only` no key allows writing.
+";

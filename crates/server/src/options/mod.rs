@@ -12,6 +12,7 @@ mod values;
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 pub use manual::markdown;
+pub(crate) use values::{duration, list};
 
 use crate::auth::AuthToken;
 
@@ -69,10 +70,24 @@ pub struct Options {
     pub read_only: bool,
     /// Whether scripts may drive a session over HTTP.
     pub scripting: bool,
-    /// A session that asks for nothing for so long is ended; `None` for never.
+    /// A token that lets scripts drive sessions and opens nothing else.
+    pub scripting_token: Option<AuthToken>,
+    /// The file that says who may use which capability; `None` for the one in the state folder, if it is there.
+    pub rpc_grants: Option<PathBuf>,
+    /// How often a second each principal may use one capability, in the long run; more than 0.
+    pub rpc_rate: f64,
+    /// How often at once; at least 1.
+    pub rpc_burst: u32,
+    /// A user who asks for nothing for so long is disconnected, and the session kept; `None` for never.
     pub idle_timeout: Option<Duration>,
     /// How long a session without a connection is kept.
     pub session_retention: Duration,
+    /// A connection that was silent for so long is given up, and its session kept. From 5 seconds to 1 hour.
+    pub liveness_timeout: Duration,
+    /// Whether the page gets the script by which its connection outlives interruptions.
+    pub transparent_resume: bool,
+    /// Whether sessions are stored in the state folder, so that they outlive the process.
+    pub session_store: bool,
     /// Stop when nobody connects for so long after the start; `None` for never.
     pub initial_timeout: Option<Duration>,
     /// Stop when so long has passed since the last connection was closed; `None` for never.
@@ -123,8 +138,15 @@ impl Default for Options {
             browser: None,
             read_only: false,
             scripting: false,
+            scripting_token: None,
+            rpc_grants: None,
+            rpc_rate: 0.0,
+            rpc_burst: 0,
             idle_timeout: None,
             session_retention: Duration::ZERO,
+            liveness_timeout: Duration::ZERO,
+            transparent_resume: true,
+            session_store: true,
             initial_timeout: None,
             exit_timeout: None,
             memory_limit: None,

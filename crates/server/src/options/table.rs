@@ -165,7 +165,7 @@ pub(super) const TABLE: &[Row] = &[
         name: "state-dir",
         kind: Kind::Value("DIR"),
         default: Preset::Said("the user's folder for program state, e.g. ~/.local/state/chartroom"),
-        help: "Folder where preferences, layouts, snippets and workspaces are kept.",
+        help: "Folder where preferences, layouts, snippets, workspaces, sessions and the hashes of access keys are kept.",
         apply: |options, text| {
             options.state_dir = Some(path(text)?);
             Ok(())
@@ -258,11 +258,59 @@ pub(super) const TABLE: &[Row] = &[
         ..ROW
     },
     Row {
+        name: "scripting-token",
+        kind: Kind::Value("TOKEN"),
+        default: Preset::Said("none; scripts need the token or an access key"),
+        help: "A token for scripts, which lets them drive the owner's sessions and opens nothing else. Other users of \
+               the machine can read command lines: the environment keeps it better.",
+        apply: |options, text| {
+            options.scripting_token = Some(AuthToken::new(text).map_err(str::to_owned)?);
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "rpc-grants",
+        kind: Kind::Value("FILE"),
+        default: Preset::Said("grants.toml in the state folder, if it is there"),
+        help: "TOML file that says who may use which capability of the JSON RPC interface; changes count at once. \
+               Without one, permissions alone decide.",
+        apply: |options, text| {
+            options.rpc_grants = Some(path(text)?);
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "rpc-rate",
+        kind: Kind::Value("NUMBER"),
+        // More often than people and their pages do, and less often than would keep the server from its other work.
+        default: Preset::Set("200"),
+        help: "How often a second each user may use one capability of the JSON RPC interface, in the long run. Whoever \
+               does it more often is told when to try again.",
+        apply: |options, text| {
+            options.rpc_rate = values::rate(text)?;
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "rpc-burst",
+        kind: Kind::Value("COUNT"),
+        default: Preset::Set("1000"),
+        help: "How often at once, after a pause.",
+        apply: |options, text| {
+            options.rpc_burst = values::count(text)?;
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
         name: "idle-timeout",
         aliases: &["idle_timeout"],
         kind: Kind::Value("TIME"),
         default: Preset::Set("never"),
-        help: "End a session that has asked for nothing for so long.",
+        help: "Disconnect a user who has asked for nothing for so long; the session is kept.",
         apply: |options, text| {
             options.idle_timeout = values::optional_duration(text)?;
             Ok(())
@@ -276,6 +324,35 @@ pub(super) const TABLE: &[Row] = &[
         help: "How long a session whose connection was lost is kept, with everything in it.",
         apply: |options, text| {
             options.session_retention = values::duration(text)?;
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "liveness-timeout",
+        kind: Kind::Value("TIME"),
+        default: Preset::Set("30s"),
+        help: "A connection that was silent for so long is given up; its session is kept. From 5s to 1h.",
+        apply: |options, text| {
+            options.liveness_timeout = values::liveness(text)?;
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "no-transparent-resume",
+        help: "Serve the page as it is, without the script by which it outlives interruptions of its connection.",
+        apply: |options, text| {
+            options.transparent_resume = !values::flag(text)?;
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "no-session-store",
+        help: "Do not store sessions in the state folder; they end with the server.",
+        apply: |options, text| {
+            options.session_store = !values::flag(text)?;
             Ok(())
         },
         ..ROW

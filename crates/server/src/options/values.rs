@@ -29,6 +29,19 @@ pub(super) fn optional_count(text: &str) -> Result<Option<NonZeroUsize>, String>
     }
 }
 
+/// A count that is at least 1.
+pub(super) fn count(text: &str) -> Result<u32, String> {
+    let count = text.trim().parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| format!("'{text}' is not a whole number above 0"))
+}
+
+/// How often a second, more than 0.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.trim().parse().ok();
+    let rate = rate.filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| format!("'{text}' is not a number above 0"))
+}
+
 /// A number of bytes: `4GiB`, `1.5 GB`, `65536`. Units with an i count by 1024, without by 1000.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let wrong = || format!("'{text}' is not a size; write for instance 512MiB or 4GiB");
@@ -63,7 +76,7 @@ pub(super) fn buffer_size(text: &str) -> Result<usize, String> {
 }
 
 /// A length of time: `30s`, `1h30m`, `250ms`; a bare number counts seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' is not a length of time; write for instance 30s, 15m or 1h30m");
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -94,6 +107,16 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(total))
 }
 
+/// A length of time after which a silent connection is given up. The page says something every 5 seconds.
+pub(super) fn liveness(text: &str) -> Result<Duration, String> {
+    let length = duration(text)?;
+    if (Duration::from_secs(5)..=Duration::from_secs(3600)).contains(&length) {
+        Ok(length)
+    } else {
+        Err(format!("'{text}' is not between 5s and 1h"))
+    }
+}
+
 /// A length of time, or `never`; 0 and negative numbers mean never, too.
 pub(super) fn optional_duration(text: &str) -> Result<Option<Duration>, String> {
     let trimmed = text.trim();
@@ -112,7 +135,7 @@ pub(super) fn exit_timeout(text: &str) -> Result<Option<Duration>, String> {
 }
 
 /// Entries between commas, without blanks around them.
-pub(super) fn list(text: &str) -> Vec<String> {
+pub(crate) fn list(text: &str) -> Vec<String> {
     text.split(',')
         .map(str::trim)
         .filter(|entry| !entry.is_empty())
@@ -243,6 +266,14 @@ mod tests {
     }
 
     #[test]
+    fn counts_and_rates_are_above_0() {
+        assert_eq!((count(" 7 "), rate("0.5")), (Ok(7), Ok(0.5)));
+        for wrong in ["", "0", "-1", "many", "inf", "NaN"] {
+            assert!(count(wrong).is_err() && rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn durations_add_their_parts_and_bare_numbers_are_seconds() {
         assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
@@ -265,6 +296,15 @@ mod tests {
         assert_eq!(exit_timeout("-1"), Ok(None));
         assert_eq!(exit_timeout("0"), Ok(Some(Duration::ZERO)));
         assert_eq!(optional_duration("10"), Ok(Some(Duration::from_secs(10))));
+    }
+
+    #[test]
+    fn a_connection_may_be_silent_for_five_seconds_at_least() {
+        assert_eq!(liveness("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(liveness("1h"), Ok(Duration::from_secs(3600)));
+        for wrong in ["4.9s", "0", "61m", "never"] {
+            assert!(liveness(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

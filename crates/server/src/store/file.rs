@@ -18,7 +18,7 @@ const LARGEST: u64 = 256 << 20;
 ///
 /// A file that is not JSON is put aside under another name if `keep_aside`, so that the next write does not destroy
 /// what somebody may still repair.
-pub(super) fn read(path: &Path, keep_aside: bool) -> Result<Option<Value>, StoreError> {
+pub(crate) fn read(path: &Path, keep_aside: bool) -> Result<Option<Value>, StoreError> {
     let failed = |source| StoreError::Io {
         file: shown(path),
         deed: "read",
@@ -42,7 +42,7 @@ pub(super) fn read(path: &Path, keep_aside: bool) -> Result<Option<Value>, Store
 }
 
 /// Puts a damaged file aside, if wanted, and tells of it.
-pub(super) fn damaged(path: &Path, reason: String, keep_aside: bool) -> StoreError {
+pub(crate) fn damaged(path: &Path, reason: String, keep_aside: bool) -> StoreError {
     let kept = if keep_aside {
         put_aside(path)
     } else {
@@ -68,7 +68,7 @@ fn put_aside(path: &Path) -> String {
 }
 
 /// Replaces a JSON file: whoever reads it, at any time and after any crash, sees the old one or the new one.
-pub(super) fn write(path: &Path, value: &Value) -> Result<(), StoreError> {
+pub(crate) fn write(path: &Path, value: &Value) -> Result<(), StoreError> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
     let aside = path.with_extension(format!("json.{}-{number}.new", std::process::id()));
@@ -119,7 +119,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 /// The last part of a path: clients need not know where the state folder is.
-pub(super) fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     path.file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()
@@ -127,15 +127,15 @@ pub(super) fn shown(path: &Path) -> String {
 
 /// Keeps several processes that share a state folder apart.
 #[derive(Debug)]
-pub(super) struct Lock(PathBuf);
+pub(crate) struct Lock(PathBuf);
 
 impl Lock {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self(path)
     }
 
     /// Waits until no other process holds the lock. It is given back when the answer is dropped.
-    pub(super) fn acquire(&self) -> Result<File, StoreError> {
+    pub(crate) fn acquire(&self) -> Result<File, StoreError> {
         let failed = |source| StoreError::Io {
             file: shown(&self.0),
             deed: "locked",

@@ -6,12 +6,14 @@
 //! layouts/NAME.json         one file for each
 //! snippets/NAME.json
 //! workspaces/NAME.json
+//! keys.json                 the hashes of access keys; see [`crate::keys`]
+//! principals/NAME/          the same files, but the keys, of each principal that has an access key
 //! lock                      held by whoever changes something
 //! ```
 //!
 //! All functions block and belong on a blocking thread.
 
-mod file;
+pub(crate) mod file;
 mod folder;
 mod name;
 mod object;
@@ -48,6 +50,9 @@ pub(crate) enum StoreError {
         deed: &'static str,
         source: std::io::Error,
     },
+    /// The folder can not be made or read.
+    #[error("The settings could not be opened; the server's log says why.")]
+    Unopened,
     /// Nothing may be written.
     #[error("The server is in read-only mode: {0} can not be changed.")]
     ReadOnly(&'static str),
@@ -228,7 +233,7 @@ impl Store {
 }
 
 /// Makes a folder that only its owner can look into: workspaces tell what somebody works on.
-fn make_private_folder(path: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private_folder(path: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

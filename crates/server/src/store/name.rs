@@ -36,7 +36,7 @@ impl Name {
     /// A file name without ending, one to one: small letters, digits and `- _` stay, all other bytes become `%XX`.
     ///
     /// Capital letters are encoded as well, since some file systems do not tell `A` from `a`.
-    pub(super) fn file_stem(&self) -> String {
+    pub(crate) fn file_stem(&self) -> String {
         let keep = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
         if !is_device(&self.0) {
             return percent::encode(&self.0, keep);

@@ -104,6 +104,119 @@ fn the_line_has_the_prefix_and_no_token_where_none_is_asked_for() {
 }
 
 #[test]
+fn keys_are_made_listed_and_revoked_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chartroom"));
+        let command = command
+            .current_dir(folder.path())
+            .env_clear()
+            .env("CHARTROOM_STATE_DIR", "state");
+        let output = command.arg("keys").args(words).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, key, remark) = run(&["add", "ada", "--expires", "30d"]);
+    assert_eq!((code, key.len()), (Some(0), 48), "{remark}");
+    assert!(key.starts_with("chk_") && remark.starts_with("The key of 'ada' allows view,write,script"));
+    let (code, list, _) = run(&["list"]);
+    assert!(code == Some(0) && list.contains("\nada "), "{list}");
+    assert_eq!(run(&["add", "ada"]).0, Some(1));
+    assert_eq!(
+        run(&["revoke", "ada"]),
+        (
+            Some(0),
+            String::new(),
+            "The key of 'ada' is revoked.\n".to_owned()
+        )
+    );
+    let again = (
+        Some(1),
+        String::new(),
+        "chartroom: There is no key 'ada'.\n".to_owned(),
+    );
+    assert_eq!(run(&["revoke", "ada"]), again);
+    assert_eq!(run(&["steal"]).0, Some(2));
+    assert_eq!(run(&["--help"]).0, Some(0));
+}
+
+#[test]
+#[cfg(unix)]
+fn no_key_and_no_message_is_ever_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut keys = Vec::new();
+    for name in ["ada", "bob"] {
+        let state = format!("--state-dir={}", folder.path().join("state").display());
+        let words = ["chartroom", "keys", "add", name, &state].map(std::ffi::OsString::from);
+        let mut output = Vec::new();
+        chartroom::keys::run(words, |_| None, &mut output, &mut Vec::new()).unwrap();
+        keys.push(String::from_utf8(output).unwrap().trim_end().to_owned());
+    }
+    let words = ["chartroom", "keys", "revoke", "bob", "--state-dir"].map(std::ffi::OsString::from);
+    let state = folder.path().join("state").into_os_string();
+    chartroom::keys::run(
+        words.into_iter().chain([state]),
+        |_| None,
+        &mut Vec::new(),
+        &mut Vec::new(),
+    )
+    .unwrap();
+    let level = "trace,tungstenite=trace";
+    let mut child = command(folder.path())
+        .args(["--log-level", level])
+        .spawn()
+        .unwrap();
+    let (line, _rest) = first_line(&mut child);
+    let (address, _) = line
+        .strip_prefix("chartroom listening on http://")
+        .unwrap()
+        .split_once('/')
+        .unwrap();
+    for (key, status) in keys.iter().zip(["200", "403"]) {
+        for request in [
+            format!("GET /api/database/layouts?token={key} HTTP/1.1\r\nHost: a\r\n"),
+            format!("GET /api/database/layouts HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n"),
+            format!("GET /api/database/layouts HTTP/1.1\r\nHost: a\r\nCookie: carta-auth-token={key}\r\n"),
+        ] {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            let request = format!("{request}Connection: close\r\n\r\n");
+            std::io::Write::write_all(&mut client, request.as_bytes()).unwrap();
+            let answer = crate::client::Answer::read(&mut client);
+            assert_eq!(answer.status.to_string(), status, "{request}");
+        }
+    }
+    // Whatever the protocol, a message may hold a secret.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let url = format!("ws://{address}/?token={}", keys[0]);
+        let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        for message in ["text-that-is-secret", "PING"] {
+            futures_util::SinkExt::send(&mut socket, message.into())
+                .await
+                .unwrap();
+        }
+        let answer = futures_util::StreamExt::next(&mut socket).await;
+        assert!(answer.is_some_and(|answer| answer.is_ok()));
+    });
+    end(&mut child, "-TERM");
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    let secrets = keys.iter().map(|key| &key[4..]).chain(["text-that-is-secret"]);
+    for secret in secrets {
+        assert!(!log.contains(secret), "{log}");
+    }
+    // 'text-that-is-secret' as the WebSocket library would write a frame.
+    assert!(!log.contains("746578742d746861742d69732d736563726574"), "{log}");
+    assert!(
+        log.contains("an access key opened nothing") && log.contains("TRACE"),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_server_that_nobody_uses_ends_by_itself_when_told_so() {
     let folder = tempfile::tempdir().unwrap();
     let output = command(folder.path())

@@ -6,8 +6,13 @@
 mod access;
 mod binary;
 mod client;
+mod embedded;
+mod injection;
+mod keys;
 mod limits;
+mod openapi;
 mod pages;
 mod rest;
+mod rpc;
 mod sockets;
 mod stopping;

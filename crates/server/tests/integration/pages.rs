@@ -380,7 +380,7 @@ proptest::proptest! {
                 path.as_str(),
                 "/" | "/index.html" | "/static/js/index.20c83782.js" | "/config"
             );
-            proptest::prop_assert!(!answer.text().contains("secret") && !answer.text().contains("root:"), "{path}");
+            proptest::prop_assert!(!answer.text().contains("hidden words") && !answer.text().contains("root:"), "{path}");
             proptest::prop_assert_eq!(answer.status == 200, listed, "{}: {:?}", path, answer);
         }
     }
@@ -394,7 +394,7 @@ fn confined() -> &'static Running {
         let build = folder.path().join("build");
         std::fs::create_dir(&build).unwrap();
         write_frontend(&build);
-        std::fs::write(folder.path().join("secret.txt"), "secret").unwrap();
+        std::fs::write(folder.path().join("secret.txt"), "hidden words").unwrap();
         let running = start(|options| options.frontend = Some(build));
         (folder, running)
     });

@@ -46,7 +46,7 @@ fn a_stopped_server_ends_idle_and_half_sent_connections_and_frees_its_port() {
     let server = running.server.take().unwrap();
     let begin = Instant::now();
     running.runtime.block_on(server.stop());
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert!(begin.elapsed() < Duration::from_secs(30));
     assert_eq!(Answer::read(&mut idle).status, 200);
     assert!(TcpStream::connect(running.address).is_err());
 }

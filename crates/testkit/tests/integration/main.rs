@@ -3,5 +3,8 @@
 // Clippy knows only test functions, not what they call.
 #![allow(clippy::unwrap_used)]
 
+mod oracle;
 mod protocol;
+mod rpc;
+mod scripting;
 mod values;

@@ -126,37 +126,34 @@ async fn frames_come_in_order_forwards_in_a_loop_bouncing_and_in_steps() {
 }
 
 #[tokio::test]
-async fn the_frame_rate_is_about_kept() {
+async fn frames_come_no_faster_than_their_rate() {
     let (_server, mut client) = server_with_cube().await;
     client.open("", "cube.fits", 0).await.unwrap();
     let slow = StartAnimation {
         frame_rate: 15,
         ..play(0, 0, 11)
     };
-    let id = start(&mut client, slow).await;
-    watch(&mut client, id, 1).await;
     let begin = Instant::now();
-    watch(&mut client, id, 12).await;
-    // 12 frames at 15 a second take 0.8 s; a busy machine may take longer.
+    let id = start(&mut client, slow).await;
+    watch(&mut client, id, 13).await;
+    // 12 frames after the first, at 15 a second, take 0.8 s; a busy machine may take longer.
     let elapsed = begin.elapsed();
-    assert!(elapsed > Duration::from_millis(650), "{elapsed:?}");
-    assert!(elapsed < Duration::from_secs(8), "{elapsed:?}");
+    assert!(elapsed > Duration::from_millis(790), "{elapsed:?}");
 }
 
 #[tokio::test]
 async fn no_more_than_five_frames_are_ahead_of_what_the_client_received() {
     let (_server, mut client) = server_with_cube().await;
     client.open("", "cube.fits", 0).await.unwrap();
+    let begin = Instant::now();
     start(&mut client, play(0, 0, 11)).await;
-    for expected in 0..5 {
+    for expected in 0..6 {
         assert_eq!(client.tiles().await.unwrap().0.channel, expected);
     }
-    client.take_kept();
-    // At 60 frames a second 0.3 s would be enough for 18 more.
-    let silence = tokio::time::timeout(Duration::from_millis(300), client.next()).await;
-    assert!(silence.is_err(), "{silence:?}");
-    for expected in 5..8 {
-        received(&mut client, expected - 5).await;
+    // At 60 frames a second the sixth would have come after 0.1 s.
+    assert!(begin.elapsed() > Duration::from_secs(2), "{:?}", begin.elapsed());
+    for expected in 6..9 {
+        received(&mut client, expected - 6).await;
         assert_eq!(client.tiles().await.unwrap().0.channel, expected);
     }
 }

@@ -108,5 +108,5 @@ async fn the_server_stops_within_seconds_and_says_goodbye_to_everybody() {
         assert!(goodbye(&mut stranger).await.starts_with("1001 "));
     };
     tokio::join!(server.stop(), goodbyes);
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
 }

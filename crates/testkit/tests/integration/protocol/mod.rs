@@ -3,12 +3,17 @@
 mod access;
 mod animation;
 mod cursor;
+pub(crate) mod elsewhere;
 mod files;
 mod frames;
 mod histograms;
 mod hostile;
 mod links;
+mod regions;
 mod requests;
+mod resume;
+mod security;
+mod sessions;
 mod tiles;
 
 use std::path::Path;
@@ -16,7 +21,7 @@ use std::path::Path;
 use chartroom_icd::messages::CompressionType;
 use chartroom_icd::messages::set_spatial_requirements::SpatialConfig;
 use chartroom_icd::{Frame, ServerMessage, messages};
-use chartroom_testkit::client::Client;
+use chartroom_testkit::client::{Client, Link};
 use chartroom_testkit::fits::{Header, image};
 use chartroom_testkit::server::TestServer;
 
@@ -45,7 +50,7 @@ fn cube_value(x: u64, y: u64, channel: u64) -> f32 {
 }
 
 /// Writes a cube with known values.
-fn write_cube(path: &Path, [width, height, channels]: [u64; 3]) {
+pub(crate) fn write_cube(path: &Path, [width, height, channels]: [u64; 3]) {
     let header = Header::image::<f32>(&[width, height, channels]).with("CTYPE3", "FREQ");
     let cube = image(&header, |i| {
         cube_value(i % width, i / width % height, i / (width * height))
@@ -104,7 +109,7 @@ fn spatial(file_id: i32, profiles: &[(&str, i32, i32, i32)]) -> messages::SetSpa
     }
 }
 
-async fn move_cursor(client: &mut Client, file_id: i32, x: f32, y: f32) {
+async fn move_cursor<L: Link>(client: &mut Client<L>, file_id: i32, x: f32, y: f32) {
     let point = Some(messages::Point { x, y });
     let cursor = messages::SetCursor {
         file_id,

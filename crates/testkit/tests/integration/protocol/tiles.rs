@@ -293,19 +293,13 @@ async fn the_channel_map_gets_a_group_for_each_channel_that_is_on_screen() {
 async fn the_channel_map_waits_for_a_client_that_does_not_say_what_it_received() {
     let (_server, mut client) = server_with_cube().await;
     client.open("", "cube.fits", 0).await.unwrap();
+    let begin = Instant::now();
     client.send(map([0, 11], [0, 11])).await.unwrap();
-    let mut last = Instant::now();
-    for at in 0..8 {
-        last = Instant::now();
+    // Without a word of the client the ninth comes late, but it comes.
+    for at in 0..9 {
         assert_eq!(client.tiles().await.unwrap().0.channel, at);
     }
-    // Without a word of the client the next one comes late, but it comes.
-    assert_eq!(client.tiles().await.unwrap().0.channel, 8);
-    assert!(
-        last.elapsed() > Duration::from_millis(500),
-        "{:?}",
-        last.elapsed()
-    );
+    assert!(begin.elapsed() > Duration::from_secs(1), "{:?}", begin.elapsed());
     for at in 9..12 {
         received(&mut client, at - 1).await;
         assert_eq!(client.tiles().await.unwrap().0.channel, at);

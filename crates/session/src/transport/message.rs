@@ -1,0 +1,80 @@
+//! What goes over channels and sockets.
+
+use bytes::Bytes;
+
+/// A message of the application. Cloning it does not copy its payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Text. The bytes must be valid UTF-8, as RFC 6455 section 5.6 demands: sockets check what comes in, and refuse
+    /// to send anything else.
+    Text(Bytes),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+impl Message {
+    /// The text of a text message.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(bytes) => std::str::from_utf8(bytes).ok(),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// The payload of either kind.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        match self {
+            Self::Text(bytes) | Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self::Text(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Bytes> for Message {
+    fn from(bytes: Bytes) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
+/// A message of a WebSocket, whichever library it comes from. Pings are answered by that library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SocketMessage {
+    /// Text, as in [`Message::Text`].
+    Text(Bytes),
+    /// Bytes.
+    Binary(Bytes),
+    /// A ping without payload.
+    Ping,
+    /// A pong, whatever it says.
+    Pong,
+    /// A close frame: its code (RFC 6455 section 7.4) and reason, if it has them.
+    Close(Option<(u16, String)>),
+}
+
+impl From<Message> for SocketMessage {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Text(bytes) => Self::Text(bytes),
+            Message::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}

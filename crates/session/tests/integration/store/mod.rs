@@ -1,0 +1,7 @@
+//! Stores of sessions.
+
+mod conformance;
+mod crash;
+mod embedded;
+mod keeper;
+mod support;
