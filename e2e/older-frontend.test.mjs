@@ -7,7 +7,7 @@ import * as cube from './support/demo-cube.mjs';
 import { startServer } from './support/server.mjs';
 import { Viewer, launchBrowser } from './support/viewer.mjs';
 
-describe('carta-frontend 4.1.0', { timeout: 180_000 }, () => {
+describe('carta-frontend 4.1.0', { timeout: 300_000 }, () => {
   let server;
   let browser;
 

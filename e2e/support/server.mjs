@@ -1,7 +1,7 @@
 // A Chartroom server of our own for each test file.
 
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,33 +14,97 @@ function given(name) {
   return value;
 }
 
+/** The folder with the page of a version. */
+export const frontend = (version) => given(`CHARTROOM_FRONTEND_${version.replaceAll('.', '_')}`);
+
+/** The folder with the demonstration data. */
+export const data = () => given('CHARTROOM_DATA');
+
 /**
  * Starts a server for a frontend version on a free port with a state directory of its own, and quiets the page
- * through the preference store. Resolves to its address (with the token), its log so far, and `stop`.
+ * through the preference store. It serves the demonstration data, or another folder.
  */
-export async function startServer(frontendVersion) {
-  const frontend = given(`CHARTROOM_FRONTEND_${frontendVersion.replaceAll('.', '_')}`);
+export async function startServer(frontendVersion, options = [], folder = data()) {
   const state = await mkdtemp(join(tmpdir(), 'chartroom-e2e-'));
-  const options = ['--frontend', frontend, '--port', String(await freePort()), '--state-dir', state, '--no-browser'];
-  const child = spawn(given('CHARTROOM_SERVER'), ['serve', given('CHARTROOM_DATA'), ...options], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const log = [];
-  createInterface({ input: child.stderr }).on('line', (line) => log.push(line));
-  const ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal)));
-  const stop = async () => {
-    child.kill('SIGTERM');
-    const how = await ended;
-    await rm(state, { recursive: true, force: true });
-    return how;
-  };
+  const port = String(await freePort());
+  const own = ['--frontend', frontend(frontendVersion), '--port', port, '--state-dir', state, '--no-browser'];
+  const server = new Server(state, ['serve', folder, ...own, ...options]);
   try {
-    const address = await listening(child, ended, log);
-    await quiet(address);
-    return { address, log, stop };
+    await server.start();
+    await quiet(server.address);
+    return server;
   } catch (error) {
-    await stop();
+    await server.stop();
     throw error;
+  }
+}
+
+/** A server whose process may end and start again: its port and its state directory stay the same. */
+class Server {
+  /** Where its page is, with the token; known once it has started. */
+  address;
+
+  /** The lines that all its processes have logged. */
+  log = [];
+
+  #state;
+  #arguments;
+  #process;
+  #ended;
+
+  constructor(state, args) {
+    this.#state = state;
+    this.#arguments = args;
+  }
+
+  get port() {
+    return Number(this.address.port);
+  }
+
+  /** Starts a process; resolves when it listens. */
+  async start() {
+    const child = spawn(given('CHARTROOM_SERVER'), this.#arguments, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = child;
+    this.#ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal)));
+    createInterface({ input: child.stderr }).on('line', (line) => this.log.push(line));
+    this.address = await listening(child, this.#ended, this.log);
+  }
+
+  /** Ends the process as a crash would; nothing in it gets to say or write anything. */
+  kill() {
+    return this.#signal('SIGKILL');
+  }
+
+  /** Asks the process to end; resolves to its exit code. */
+  halt() {
+    return this.#signal('SIGTERM');
+  }
+
+  /** Has the next process ask for another token than this one. */
+  async forgetToken() {
+    const sessions = join(this.#state, 'sessions');
+    const folders = await readdir(sessions);
+    await Promise.all(folders.map((folder) => rm(join(sessions, folder, 'token.json'), { force: true })));
+  }
+
+  /** Ends the process if there is one, and removes the state directory; resolves to the exit code. */
+  async stop() {
+    const how = await this.halt();
+    await rm(this.#state, { recursive: true, force: true });
+    return how;
+  }
+
+  /** The number of sessions in a state: live, parked or stored. */
+  async sessions(state) {
+    const headers = { Authorization: `Bearer ${this.address.searchParams.get('token')}` };
+    const text = await (await fetch(new URL('metrics', this.address), { headers })).text();
+    const line = text.split('\n').find((line) => line.startsWith(`chartroom_sessions{state="${state}"}`));
+    return Number(line?.split(' ')[1] ?? 0);
+  }
+
+  #signal(signal) {
+    this.#process?.kill(signal);
+    return this.#ended;
   }
 }
 
@@ -67,7 +131,7 @@ async function quiet(address) {
   if (!answer.ok) throw new Error(`the preference store answered ${answer.status}: ${await answer.text()}`);
 }
 
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const probe = createServer().once('error', reject);
     probe.listen(0, '127.0.0.1', () => {

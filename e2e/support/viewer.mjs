@@ -6,7 +6,7 @@ import { chromium } from 'playwright-core';
 const ARTEFACTS = new URL('../artefacts/', import.meta.url);
 
 /** How long anything may take, in milliseconds: the page renders in software, perhaps on a busy machine. */
-const PATIENCE = 30_000;
+const PATIENCE = 90_000;
 
 /** Software rendering of WebGL, and no calls of the browser's own to the outside. */
 const ARGUMENTS = [
@@ -25,28 +25,79 @@ const ARGUMENTS = [
 /** What the page prints when it cannot reach the outside services that it calls at start. */
 const EXPECTED = [/AxiosError: Network Error/, /alasky\.cds\.unistra\.fr/, /telemetry\.cartavis\.org/];
 
-export const launchBrowser = () =>
-  chromium.launch({ executablePath: process.env.CHARTROOM_CHROMIUM, args: ARGUMENTS });
+/** What the browser prints when a network fails on purpose. */
+export const NETWORK_FAILURE = /^WebSocket connection to \S+ failed/;
+
+const OPTIONS = { executablePath: process.env.CHARTROOM_CHROMIUM, args: ARGUMENTS };
+
+export const launchBrowser = () => chromium.launch(OPTIONS);
+
+/** A browser that can be put to sleep like a laptop, with everything in it, where the system has signals for that. */
+export async function launchSleeper() {
+  const server = await chromium.launchServer(OPTIONS);
+  const browser = await chromium.connect(server.wsEndpoint());
+  // Its processes are a group of their own.
+  const signal = (name) => process.kill(-server.process().pid, name);
+  return {
+    browser,
+    sleep: () => signal('SIGSTOP'),
+    wake: () => signal('SIGCONT'),
+    close: () => server.close(),
+  };
+}
+
+/** Notes in the page, from its start on, every dialogue that asks for attention and every toast. */
+function watchNotices() {
+  window.__notices = [];
+  const pattern = /(^|\s)bp\d-(alert|toast)(\s|$)/;
+  new MutationObserver((records) => {
+    for (const node of records.flatMap(({ addedNodes }) => [...addedNodes])) {
+      if (!(node instanceof HTMLElement)) continue;
+      const notices = [node, ...node.querySelectorAll('*')].filter((element) => pattern.test(element.className));
+      window.__notices.push(...notices.map((notice) => notice.innerText));
+    }
+  }).observe(document, { childList: true, subtree: true });
+}
+
+/** What a page that did not come to an end was doing; run in the page. */
+const describe = () => ({
+  session: document.querySelector('#info-session-id')?.textContent,
+  frames: window.app?.frames?.map((frame) => frame.frameInfo.fileInfo.name),
+  loading: window.app?.fileLoading,
+  remainingTiles: window.app?.tileService?.remainingTiles,
+  alert: window.app?.alertStore?.alertText,
+});
 
 /** One tab with the frontend. */
 export class Viewer {
   /** Uncaught errors and unexpected errors on the console, as text. */
   errors = [];
 
-  constructor(page) {
+  /** What the page wrote on its console last, for whoever asks why something did not happen. */
+  #console = [];
+
+  #expected;
+
+  constructor(page, expected = []) {
     this.page = page;
+    this.#expected = [...EXPECTED, ...expected];
     page.setDefaultTimeout(PATIENCE);
     page.on('pageerror', (error) => this.errors.push(`uncaught: ${error.stack ?? error.message}`));
     page.on('console', (message) => {
+      this.#console = [...this.#console.slice(-29), message.text()];
       if (message.type() !== 'error') return;
       const text = `${message.text()} (${message.location().url})`;
-      if (!EXPECTED.some((pattern) => pattern.test(text))) this.errors.push(`console: ${text}`);
+      if (!this.#expected.some((pattern) => pattern.test(text))) this.errors.push(`console: ${text}`);
     });
   }
 
-  /** Opens a tab at the server's address with further query parameters, and waits for the connection. */
-  static async open(browser, address, query = {}) {
-    const viewer = new Viewer(await browser.newPage({ viewport: { width: 1600, height: 1000 } }));
+  /**
+   * Opens a tab at the server's address with further query parameters, and waits for the connection. Errors on the
+   * console that match `expected` are none.
+   */
+  static async open(browser, address, query = {}, expected = []) {
+    const viewer = new Viewer(await browser.newPage({ viewport: { width: 1600, height: 1000 } }), expected);
+    await viewer.page.addInitScript(watchNotices);
     const url = new URL(address);
     Object.entries({ skipTelemetry: '1', ...query }).forEach(([name, value]) => url.searchParams.set(name, value));
     await viewer.page.goto(url.href);
@@ -56,6 +107,101 @@ export class Viewer {
 
   close() {
     return this.page.close();
+  }
+
+  /** The session's public id. */
+  async session() {
+    return Number(/\d+/.exec(await this.page.locator('#info-session-id').textContent())?.[0]);
+  }
+
+  /** Dialogues and toasts that the page has shown since it was opened, as text. */
+  notices() {
+    return this.page.evaluate(() => window.__notices);
+  }
+
+  /** Whether the mark is shown that says that the page is getting its connection back. */
+  isReconnecting() {
+    return this.page.evaluate(() => (document.querySelector('chartroom-mark')?.clientWidth ?? 0) > 0);
+  }
+
+  /** Waits until that mark is shown, or is not. */
+  reconnecting(expected = true) {
+    return this.until(
+      (expected) => (document.querySelector('chartroom-mark')?.clientWidth ?? 0) > 0 === expected,
+      expected,
+      `the mark of reconnecting is ${expected ? 'shown' : 'gone'}`,
+    );
+  }
+
+  /** Adds an image to those that are open, and shows one image at a time, this one first. */
+  async append(directory, file) {
+    await this.page.evaluate(
+      async ([directory, file]) => {
+        await window.app.appendFile(directory, file, '0');
+        window.app.preferenceStore.setPreference('imageMultiPanelEnabled', false);
+      },
+      [directory, file],
+    );
+    return this.drawn(file);
+  }
+
+  /** Shows the image with an index in the list. */
+  show(index) {
+    return this.page.evaluate((index) => {
+      const { app } = window;
+      // The second name is that of 4.1.0.
+      (app.setActiveImageByIndex ?? app.setActiveFrameByIndex).call(app, index);
+    }, index);
+  }
+
+  /** Sets channel and polarisation of the image that is shown. */
+  async setChannel(channel, stokes = 0) {
+    await this.page.evaluate(
+      ([channel, stokes]) => window.app.activeFrame.setChannels(channel, stokes, true),
+      [channel, stokes],
+    );
+    await this.until(
+      ([channel, stokes]) => {
+        const frame = window.app.activeFrame;
+        return frame.channel === channel && frame.stokes === stokes && window.app.tileService.remainingTiles === 0;
+      },
+      [channel, stokes],
+      `channel ${channel}, polarisation ${stokes} is shown`,
+    );
+  }
+
+  /** Draws a rectangle on the image that is shown; gives the id that the server gave it. */
+  async addRectangle(x, y, width, height) {
+    await this.page.evaluate(
+      async ([x, y, width, height]) => {
+        window.__region = await window.app.activeFrame.regionSet.addRectangularRegion({ x, y }, width, height);
+      },
+      [x, y, width, height],
+    );
+    return this.until(
+      () => window.__region.regionId > 0 && window.__region.regionId,
+      undefined,
+      'the region has an id',
+    );
+  }
+
+  /** What is open in the page: images with their ids, channels, polarisations and regions. */
+  state() {
+    return this.page.evaluate(() => ({
+      active: window.app.activeFrame.frameInfo.fileId,
+      images: window.app.frames.map(({ frameInfo, channel, stokes, regionSet }) => ({
+        id: frameInfo.fileId,
+        name: frameInfo.fileInfo.name,
+        channel,
+        stokes,
+        regions: regionSet.regions.map(({ regionId, regionType, controlPoints, rotation }) => ({
+          id: regionId,
+          type: regionType,
+          points: regionId > 0 ? controlPoints.map(({ x, y }) => [x, y]) : [],
+          rotation,
+        })),
+      })),
+    }));
   }
 
   part(testId) {
@@ -73,7 +219,9 @@ export class Viewer {
     try {
       return await (await this.page.waitForFunction(condition, argument, { polling: 50 })).jsonValue();
     } catch (error) {
-      throw new Error(`never happened: ${what}`, { cause: error });
+      const state = await this.page.evaluate(describe).catch((reason) => `${reason}`);
+      const words = [`never happened: ${what}; the page: ${JSON.stringify(state)}`, ...this.#console, ...this.errors];
+      throw new Error(words.join('\n'), { cause: error });
     }
   }
 
@@ -82,7 +230,11 @@ export class Viewer {
     await this.until(
       (name) => {
         const canvas = document.querySelector('#raster-canvas');
-        if (!canvas || window.app?.activeFrame?.frameInfo.fileInfo.name !== name) return false;
+        const frame = window.app?.activeFrame;
+        if (!canvas || frame?.frameInfo.fileInfo.name !== name) return false;
+        // A file that is open before the page has laid out its widgets is fitted to a view of no size.
+        const { xMin, xMax } = frame.requiredFrameView;
+        if (canvas.width > 100 && xMax - xMin > 50 * frame.frameInfo.fileInfoExtended.width) frame.fitZoom();
         const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
         return new Set(new Uint32Array(data.buffer)).size > 10;
       },
