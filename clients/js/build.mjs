@@ -29,9 +29,9 @@ export const clientTarget = fileURLToPath(new URL('rpc/dist/rpc.js', import.meta
 const INTERNAL = new RegExp(
   `^(${[
     'abandon|ackWait|acknowledge|active|addFirst|attempts|awaits|byId|calls|capabilities|depart|disconnected|doubt|draft',
-    'exposed|failAll|finish|flights|handler|heard|holds|isCancellable|isDue|isOpen|isPlain|isRenewed|isRepeatable|lanes',
-    'left|linked|look|lose|lost|missing|onSent|opened|outcome|owes|pause|planned|receive|release|renew|resume|sealed|sendCancel',
-    'sentAt|settle|shut|start|startedAt|stop|succeed|take|timer|welcomed|woken',
+    'ended|exposed|fail|failAll|finish|flights|handler|heard|holds|isCancellable|isDue|isOnce|isOpen|isPlain|isRenewed',
+    'isRepeatable|kind|lanes|left|link|linked|look|lose|lost|missing|onSent|opened|outcome|owes|pause|planned|queue|receive',
+    'refusal|release|renew|resume|sealed|sendCancel|sentAt|settle|socket|start|startedAt|stop|succeed|take|timer|welcomed|woken',
   ].join('|')})$`,
 );
 

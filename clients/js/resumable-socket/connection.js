@@ -125,6 +125,20 @@ export class Connection {
     return this.#state === 'plain';
   }
 
+  /** That of a WebSocket: 1 from when it was opened until it begins to be closed. */
+  get readyState() {
+    switch (this.#state) {
+      case 'opening':
+        return 0;
+      case 'plain':
+        return this.#link?.readyState ?? 3;
+      case 'ended':
+        return 3;
+      default:
+        return this.#closing ? 2 : 1;
+    }
+  }
+
   /** Bytes of the application that wait to be transmitted; without a link, all that may have to be sent again. */
   get bufferedAmount() {
     switch (this.#state) {

@@ -71,14 +71,14 @@ export async function bootstrap(options = {}) {
   rpc.onServerRestart.add(async ({ isNewView }) => {
     if (!isNewView) return;
     // The server does not know the page's token any more. It still knows who the page is, by its cookie.
-    const renewed = await register().catch((error) => console.warn(error));
+    const renewed = await register().catch(console.warn);
     if (renewed) Object.assign(rpc.hello.payload, { viewId: renewed.viewId, viewToken: renewed.viewToken });
   });
 
   const state = await rpc.waitForWelcome();
   const report = await modules(rpc.welcome, { rpc, settings });
   // A report that is lost with its connection is followed by one in the next generation.
-  const tell = () => rpc.clientReady(report).catch((error) => console.warn(error));
+  const tell = () => rpc.clientReady(report).catch(console.warn);
   rpc.onWelcome.add(tell);
   if (rpc.isReady) await tell();
   return { rpc, settings, viewId, state, report };

@@ -39,6 +39,15 @@ export class Call {
   timer = undefined;
   /** Ends the watch over the caller's signal. */
   release = () => {};
+  /** @type {(value: any) => void} */
+  resolve = () => {};
+  /** @type {(error: unknown) => void} */
+  reject = () => {};
+  /** @type {Promise<any>} */
+  outcome = new Promise((resolve, reject) => {
+    this.resolve = resolve;
+    this.reject = reject;
+  });
 
   /**
    * @param {Draft} draft
@@ -48,14 +57,6 @@ export class Call {
     this.id = options.id ?? uuidv7();
     this.options = options;
     this.sealed = new Sealed(draft);
-    /** @type {(value: any) => void} */
-    let resolve = () => {};
-    /** @type {(error: unknown) => void} */
-    let reject = () => {};
-    /** @type {Promise<any>} */
-    this.outcome = new Promise((...settlers) => ([resolve, reject] = settlers));
-    this.resolve = resolve;
-    this.reject = reject;
   }
 
   /** How it is sent; set when it is added. */
@@ -84,6 +85,7 @@ export class Call {
 /**
  * What calls need of their client.
  * @typedef {object} CallOwner
+ * @property {() => boolean} isOpen whether what is sent now may arrive
  * @property {(call: Call) => void} send
  * @property {(call: Call) => void} cancel tells the server that nobody waits for this any more
  */
@@ -110,7 +112,7 @@ export class Calls {
     this.#environment = environment;
     this.#protocol = protocol;
     this.#owner = owner;
-    this.lanes = new Lanes(protocol);
+    this.lanes = new Lanes(protocol, owner.isOpen);
   }
 
   /**
@@ -123,7 +125,7 @@ export class Calls {
       try {
         this.lanes.add(call);
       } catch (error) {
-        this.#settle(call, () => call.reject(error));
+        this.#settle(call, call.reject, error);
       }
     }
     return call.outcome;
@@ -171,7 +173,7 @@ export class Calls {
     call.sentAt = this.#environment.now();
     this.#owner.send(call);
     call.options.onSent?.(call);
-    if (call.options.awaits === 'nothing') return void this.#settle(call, () => call.resolve(true));
+    if (call.options.awaits === 'nothing') return void this.#settle(call, call.resolve, true);
     this.pending.set(call.id, call);
     call.waitMs = call.left = call.options.waitMs?.() ?? Infinity;
     this.#startTimer(call);
@@ -208,7 +210,7 @@ export class Calls {
    */
   abandon(call, error) {
     const wasSent = call.state === 'sent';
-    if (!this.#settle(call, () => call.reject(error))) return;
+    if (!this.#settle(call, call.reject, error)) return;
     if (wasSent && call.options.isCancellable) this.#owner.cancel(call);
   }
 
@@ -219,7 +221,7 @@ export class Calls {
    */
   succeed(id, value) {
     const call = this.pending.get(id);
-    return call !== undefined && this.#settle(call, () => call.resolve(value));
+    return call !== undefined && this.#settle(call, call.resolve, value);
   }
 
   /**
@@ -229,7 +231,7 @@ export class Calls {
    */
   fail(id, error) {
     const call = this.pending.get(id);
-    return call !== undefined && this.#settle(call, () => call.reject(error));
+    return call !== undefined && this.#settle(call, call.reject, error);
   }
 
   /**
@@ -242,23 +244,23 @@ export class Calls {
 
   /**
    * @param {Call} call
-   * @param {() => void} tell
+   * @param {(value: any) => void} tell
+   * @param {unknown} value
    */
-  #settle(call, tell) {
+  #settle(call, tell, value) {
     if (call.state === 'settled') return false;
     call.state = 'settled';
     this.#stopTimer(call);
     call.release();
     this.pending.delete(call.id);
     this.#open.delete(call);
-    tell();
+    tell(value);
     this.lanes.finish(call);
     return true;
   }
 
   /** The connection is lost for good: what may be sent again waits for the next one, before all that waits already. */
   disconnected() {
-    this.lanes.shut();
     const sent = [...this.pending.values()];
     this.pending.clear();
     const again = sent.filter(({ options }) => options.isRepeatable);
@@ -272,7 +274,7 @@ export class Calls {
     for (const call of sent) {
       if (call.options.isRepeatable) continue;
       const message = `The connection ended before '${call.name}' was ${call.options.awaits === 'ack' ? 'acknowledged' : 'answered'}.`;
-      this.#settle(call, () => call.reject(new RpcError('DISCONNECTED', message, { retryable: true })));
+      this.#settle(call, call.reject, new RpcError('DISCONNECTED', message, { retryable: true }));
     }
   }
 
@@ -293,7 +295,6 @@ export class Calls {
    */
   close(error) {
     this.#closedBy = error;
-    this.lanes.shut();
-    for (const call of [...this.#open]) this.#settle(call, () => call.reject(error));
+    for (const call of [...this.#open]) this.#settle(call, call.reject, error);
   }
 }

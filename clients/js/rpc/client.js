@@ -72,7 +72,7 @@ export class RpcClient {
 
   /** Whether the server has welcomed the page, so that calls are sent at once. */
   get isReady() {
-    return this.#talk.isReady;
+    return this.#talk.isOpen;
   }
 
   /** The payload of the last welcome. @returns {any} */
@@ -169,11 +169,12 @@ export class RpcClient {
    * @param {Route | string} route
    * @param {string} [path]
    * @param {string} [op]
-   * @param {any} [opts] becomes the payload, but for `origin` and `signal`, which closes the subscription
+   * @param {any} [opts] becomes the payload, but for `origin` and `signal`, which closes the subscription; `budgetMs` and
+   * `class` say as well how long the server may take
    * @returns {Promise<Subscription>} when the server has it
    */
   async subscribe(route, path, op = 'none', opts = {}) {
-    const { budgetMs } = budgetOf(this.settings, {});
+    const { budgetMs } = budgetOf(this.settings, opts);
     return this.#talk.subscriptions.open({ route: routeOf(route), path, op, opts, budgetMs, waitMs: () => this.#talk.ackWait });
   }
 

@@ -37,7 +37,7 @@ const SLOWEST = 10_000;
 const NO_GENERATION = { num: -1, salt: 'salt' };
 
 export class Conversation {
-  /** Whether the page is welcomed on an open socket. */
+  /** Whether the page was welcomed, on a socket that has not ended since. */
   isReady = false;
   /** The payload of the last welcome. @type {any} */
   welcome;
@@ -62,6 +62,7 @@ export class Conversation {
     this.#environment = environment;
     this.#page = page;
     this.calls = new Calls(environment, () => page.settings.protocol, {
+      isOpen: () => this.isOpen,
       send: ({ sealed, id }) => this.#write(sealed, id),
       cancel: ({ id, sealed: { draft } }) => {
         this.sendCancel(draft.type === 'subscribe' ? 'unsubscribe' : 'cancel', id, draft.origin);
@@ -82,6 +83,11 @@ export class Conversation {
       lost: () => this.#lost(),
       woken: () => this.heartbeat.doubt(),
     });
+  }
+
+  /** Whether what is sent now may arrive. */
+  get isOpen() {
+    return this.isReady && this.link.isOpen;
   }
 
   get generation() {
@@ -125,7 +131,7 @@ export class Conversation {
    * @param {Draft} draft
    */
   #send(draft) {
-    if (this.isReady) this.#write(new Sealed(draft), uuidv7());
+    if (this.isOpen) this.#write(new Sealed(draft), uuidv7());
   }
 
   /**

@@ -3,11 +3,15 @@
  */
 
 /**
+ * Removes a listener when it is called, or when its `unsubscribe` is.
+ * @typedef {{(): boolean, unsubscribe: () => boolean}} Handle
+ */
+
+/**
  * @template {any[]} [Arguments=any[]]
  * @typedef {object} Emitter
- * @property {(listener: (...values: Arguments) => void) => () => boolean} add returns a handle, which removes the
- * listener when it is called
- * @property {(listener: (...values: Arguments) => void) => () => boolean} once the same, for one event only
+ * @property {(listener: (...values: Arguments) => void) => Handle} add
+ * @property {(listener: (...values: Arguments) => void) => Handle} once the same, for one event only
  * @property {(listenerOrHandle: Function) => boolean} remove whether there was something to remove; a listener is removed
  * wherever it was added
  * @property {(...values: Arguments) => void} emit calls all listeners in the order in which they were added
@@ -30,6 +34,7 @@ export function createEmitter() {
   const add = (listener, isOnce) => {
     if (typeof listener !== 'function') throw new TypeError('A listener must be a function.');
     const handle = () => entries.delete(handle);
+    handle.unsubscribe = handle;
     entries.set(handle, { listener, isOnce });
     return handle;
   };

@@ -58,9 +58,9 @@ export class RpcError extends Error {
  * @returns {ErrorPayload}
  */
 export function payloadOf(error, code) {
-  const known = error instanceof RpcError ? error : { code, retryable: false, retryAfterMs: undefined, err: {} };
-  const { code: said, retryable, retryAfterMs, err } = known;
-  return { code: said, message: String(error?.message ?? error), retryable, retryAfterMs, err };
+  const message = String(error?.message ?? error);
+  const { code: said, retryable, retryAfterMs, err } = error instanceof RpcError ? error : new RpcError(code, message);
+  return { code: said, message, retryable, retryAfterMs, err };
 }
 
 /**

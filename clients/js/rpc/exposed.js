@@ -135,8 +135,7 @@ export class Exposed {
   async #call(handlers, frame, work) {
     const result = await handlers.call?.(frame.path ?? '', frame.args ?? [], contextOf(frame, work.abort.signal));
     if (!this.#finish(frame.id)) return;
-    const { idempotencyKey } = frame;
-    this.#answer(frame, { type: 'reply', payload: objectOf(result), ...(idempotencyKey ? { idempotencyKey } : {}) });
+    this.#answer(frame, { type: 'reply', payload: objectOf(result), idempotencyKey: frame.idempotencyKey || undefined });
   }
 
   /**
@@ -148,7 +147,7 @@ export class Exposed {
     const update = (/** @type {any} */ payload, /** @type {boolean} */ isLast) => {
       if (!this.active.has(frame.id)) return;
       if (isLast) this.#finish(frame.id);
-      this.#answer(frame, { type: 'stateUpdate', payload: objectOf(payload), ...(isLast ? { final: 1 } : {}) });
+      this.#answer(frame, { type: 'stateUpdate', payload: objectOf(payload), final: isLast ? 1 : undefined });
     };
     const push = (/** @type {any} */ payload) => update(payload, false);
     const end = (/** @type {any} */ payload = { done: true }) => update(payload, true);

@@ -26,15 +26,19 @@ import { RpcError } from './error.js';
 
 export class Lanes {
   #limits;
-  #isOpen = false;
+  #isOpen;
   /** Those in which something waits or is under way. @type {Map<string, Lane>} */
   #lanes = new Map();
   #waiting = 0;
   #bytes = 0;
 
-  /** @param {() => Limits} limits */
-  constructor(limits) {
+  /**
+   * @param {() => Limits} limits
+   * @param {() => boolean} isOpen whether things are sent at present; else everything waits
+   */
+  constructor(limits, isOpen) {
     this.#limits = limits;
+    this.#isOpen = isOpen;
   }
 
   /** What waits. */
@@ -55,7 +59,7 @@ export class Lanes {
    */
   add(item) {
     const lane = this.#lane(item);
-    if (!this.#isOpen || lane.queue.length > 0 || !this.#hasRoom(lane, item)) this.#check(lane, item);
+    if (!this.#isOpen() || lane.queue.length > 0 || !this.#hasRoom(lane, item)) this.#check(lane, item);
     lane.queue.push(item);
     this.#count(item, 1);
     this.#flush(item);
@@ -91,18 +95,12 @@ export class Lanes {
   }
 
   /**
-   * From now on things are sent.
+   * Things are sent again.
    * @param {Item[]} first what comes before everything that waits, in whichever lane
    */
   open(first) {
-    this.#isOpen = true;
     this.addFirst(first);
     for (const lane of [...this.#lanes.keys()]) this.#flush({ lane });
-  }
-
-  /** From now on everything waits. */
-  shut() {
-    this.#isOpen = false;
   }
 
   /**
@@ -148,7 +146,7 @@ export class Lanes {
   #flush(item) {
     const lane = this.#lane(item);
     const { queue, flights } = lane;
-    for (let next = queue[0]; this.#isOpen && next && this.#hasRoom(lane, next); next = queue[0]) {
+    for (let next = queue[0]; next && this.#isOpen() && this.#hasRoom(lane, next); next = queue[0]) {
       queue.shift();
       this.#count(next, -1);
       if (next.holds) flights.add(next);

@@ -51,6 +51,7 @@ export function delayOf(attempt, { initialDelayMs, maxDelayMs, factor }, random)
 /**
  * What messages go over: a WebSocket, or a stream that outlives its WebSockets.
  * @typedef {object} Socket
+ * @property {number} readyState
  * @property {(text: string) => void} send
  * @property {(code?: number, reason?: string) => void} close
  */
@@ -94,8 +95,9 @@ export class Link {
     this.#forgetMoments = environment.observe({ wake: () => this.#wake(), leave: () => {} });
   }
 
+  /** Whether what is sent now may arrive: not any more once the socket begins to close. */
   get isOpen() {
-    return this.#state === 'open';
+    return this.socket?.readyState === 1;
   }
 
   /** @returns {Promise<void>} settled by the first attempt; there is no second one if that fails */
@@ -108,7 +110,7 @@ export class Link {
 
   /** @param {string} text */
   send(text) {
-    if (this.isOpen) this.socket?.send(text);
+    this.socket?.send(text);
   }
 
   /** The server has welcomed the page on this socket. */
@@ -185,6 +187,9 @@ export class Link {
   #stream({ opened, ...on }) {
     const stream = new Connection(this.#environment, this.url, [], { ...on, opened: () => opened(!stream.isPlain) });
     return {
+      get readyState() {
+        return stream.readyState;
+      },
       send: (text) => void stream.send(text, utf8Length(text)),
       close: (code, reason = '') => stream.close(code, reason),
     };

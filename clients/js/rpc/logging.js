@@ -70,27 +70,36 @@ export function normalizeMessage(message, { direction = 'in', bytes } = {}) {
 /** @type {Record<string, (left: any, right: any) => boolean>} */
 const OPERATORS = {
   like: (left, right) => left !== undefined && [right].flat().some((pattern) => isLike(`${left}`, `${pattern}`)),
+  matches: (left, right) => left !== undefined && new RegExp(right).test(left),
+  exists: (left) => (left ?? null) !== null,
+  notExists: (left) => (left ?? null) === null,
   in: (left, right) => right.includes(left),
+  notIn: (left, right) => !right.includes(left),
+  equals: (left, right) => left === right,
   '==': (left, right) => left === right,
+  notEquals: (left, right) => left !== right,
   '!=': (left, right) => left !== right,
+  lt: (left, right) => left < right,
   '<': (left, right) => left < right,
+  lte: (left, right) => left <= right,
   '<=': (left, right) => left <= right,
+  gt: (left, right) => left > right,
   '>': (left, right) => left > right,
+  gte: (left, right) => left >= right,
   '>=': (left, right) => left >= right,
 };
 
 /**
  * Compares what a message has with what a rule wants.
  * @param {any} left
- * @param {string} op `like` (a pattern, or a list of them), `==`, `!=`, `<`, `<=`, `>`, `>=` or `in`
- * @param {any} right
- * @returns {boolean}
- * @throws {TypeError} for another one
+ * @param {string} op `like` (a pattern, or a list of them), `matches` (a regular expression), `exists`, `notExists`, `in`,
+ * `notIn`, `equals` or `==`, `notEquals` or `!=`, `lt` or `<`, `lte` or `<=`, `gt` or `>`, `gte` or `>=`
+ * @param {any} [right]
+ * @returns {boolean} false for another one
  */
 export function evaluateOp(left, op, right) {
-  const operator = OPERATORS[op];
-  if (!operator) throw new TypeError(`There is no comparison '${op}'.`);
-  return operator(left, right);
+  const operator = Object.hasOwn(OPERATORS, op) && OPERATORS[op];
+  return operator ? operator(left, right) : false;
 }
 
 /** Which fact each part of a match is about, and how they are compared. */

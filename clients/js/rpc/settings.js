@@ -115,9 +115,9 @@ function find(classes, name) {
 
 /**
  * @param {any} object
- * @param {string} path with dots
+ * @param {string} path with dots or slashes
  * @returns {any} undefined if it is not there
  */
 export function getByPath(object, path) {
-  return path.split('.').reduce((value, key) => (Object.hasOwn(Object(value), key) ? value[key] : undefined), object);
+  return `${path}`.split(/[./]/).reduce((value, key) => (Object.hasOwn(Object(value), key) ? value[key] : undefined), object);
 }

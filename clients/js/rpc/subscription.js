@@ -5,7 +5,7 @@
 import { callSafely, createEmitter } from './emitter.js';
 import { RpcError } from './error.js';
 
-/** @import { Emitter } from './emitter.js' */
+/** @import { Emitter, Handle } from './emitter.js' */
 /** @import { Frame } from './envelope.js' */
 
 /**
@@ -67,7 +67,7 @@ export class Subscription {
    * come is told to each.
    * @param {SubscriptionEvent} event
    * @param {(value: any, frame?: Frame) => void} listener
-   * @returns {() => boolean} removes it
+   * @returns {Handle} removes it
    */
   on(event, listener) {
     const emitter = this.#emitters[event];

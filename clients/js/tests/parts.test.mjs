@@ -96,8 +96,8 @@ test('settings are completed, and what the server told is left as it is', () => 
 
 test('values are found by their paths, and nothing that was inherited', () => {
   const object = { a: { b: [{ c: 1 }] } };
-  assert.equal(getByPath(object, 'a.b.0.c'), 1);
-  for (const path of ['a.x', 'a.b.1.c', 'constructor', 'a.b.0.c.d', '']) assert.equal(getByPath(object, path), undefined);
+  for (const path of ['a.b.0.c', 'a/b/0/c', 'a/b.0/c']) assert.equal(getByPath(object, path), 1);
+  for (const path of ['a.x', 'a.b.1.c', 'constructor', 'a.b.0.c.d', '', '/a']) assert.equal(getByPath(object, path), undefined);
 });
 
 test('facts are compared', () => {
@@ -105,10 +105,20 @@ test('facts are compared', () => {
     ['a', '==', 'a', true], ['a', '!=', 'a', false], [1, '<', 2, true], [2, '<=', 2, true], [1, '>', 2, false],
     [2, '>=', 2, true], ['a', 'in', ['a', 'b'], true], ['cap:echo@1', 'like', 'cap:*@1', true], ['x', 'like', ['y', '*x*'], true],
     [undefined, 'like', '*', false],
+    ['a', 'equals', 'a', true], ['a', 'equals', 'b', false], ['a', 'notEquals', 'b', true], ['a', 'notEquals', 'a', false],
+    ['c', 'in', ['a', 'b'], false], ['c', 'notIn', ['a', 'b'], true], ['a', 'notIn', ['a', 'b'], false],
+    [0, 'exists', undefined, true], [null, 'exists', undefined, false], [undefined, 'exists', undefined, false],
+    ['', 'notExists', undefined, false], [null, 'notExists', undefined, true], [undefined, 'notExists', undefined, true],
+    [1, 'lt', 2, true], [2, 'lt', 2, false], [2, 'lte', 2, true], [3, 'lte', 2, false],
+    [3, 'gt', 2, true], [2, 'gt', 2, false], [2, 'gte', 2, true], [1, 'gte', 2, false],
+    ['cap:echo@1', 'matches', '^cap:.+@[0-9]$', true], ['obj:echo', 'matches', /^cap:/, false], [undefined, 'matches', '', false],
   ]) {
     assert.equal(evaluateOp(left, op, right), expected, `${left} ${op} ${right}`);
   }
-  assert.throws(() => evaluateOp(1, '~', 1), TypeError);
+});
+
+test('a comparison that does not exist is never true', () => {
+  for (const op of ['~', 'constructor', 'toString', '__proto__', '', undefined]) assert.equal(evaluateOp(1, op, 1), false, op);
 });
 
 test('the facts of a message', () => {
@@ -124,6 +134,10 @@ test('a listener is removed by its handle, or by itself wherever it was added', 
   let count = 0;
   const listener = () => (count += 1);
   emitter.add(listener)();
+  for (const { unsubscribe } of [emitter.add(listener), emitter.once(listener)]) {
+    assert.equal(unsubscribe(), true);
+    assert.equal(unsubscribe(), false);
+  }
   emitter.remove(emitter.add(listener));
   assert.equal(emitter.size(), 0);
   emitter.add(listener);

@@ -50,6 +50,19 @@ test('the options are the payload, and are not changed', async () => {
   assert.deepEqual([payload, origin], [{ priority: 'low', periodMs: 5 }, { modId: 'm' }]);
 });
 
+test('the budget of a subscription is the one that its options give, or that of their class', async () => {
+  for (const [opts, budgetMs] of [
+    [{ budgetMs: 1234 }, 1234],
+    [{ class: 'request.fast' }, 800],
+    [{ class: { of: 'the application' } }, 3000],
+    [{}, 3000],
+  ]) {
+    const { world } = await begin(opts);
+    const frame = world.last('subscribe');
+    assert.deepEqual([frame.budgetMs, frame.payload], [budgetMs, { priority: 'low', ...opts }]);
+  }
+});
+
 test('after a reconnection the same handle goes on under another id', async () => {
   const { world, rpc, subscription } = await begin({ periodMs: 5 });
   const seen = [];

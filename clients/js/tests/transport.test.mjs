@@ -7,6 +7,12 @@ import { World, settled, watch } from './support/world.mjs';
 
 const ECHO = { route: 'echo@1', path: 'say' };
 
+/** A client over plain connections. */
+async function plain() {
+  const world = new World();
+  return { world, rpc: await world.connect() };
+}
+
 /** A client over the resumable transport. */
 async function resumable() {
   const world = new World();
@@ -53,6 +59,78 @@ test('time-outs go on where they stood when the connection is back', async () =>
   await world.pass(6000);
   assert.equal(outcome.error.code, 'TIMEOUT');
   assert.match(outcome.error.message, /within 1200 ms/);
+});
+
+for (const transport of ['plain', 'auto']) {
+  test(`${transport}: what is said after the socket began to close waits, and is sent once over the next one`, async () => {
+    const { world, rpc } = await (transport === 'auto' ? resumable() : plain());
+    world.onframe = (frame) => frame.type === 'request' && frame.payload.text && world.reply(frame, frame.payload);
+    const readiness = [];
+    rpc.onReadyChange = (isReady) => readiness.push(isReady);
+    const before = watch(rpc.request(ECHO));
+    await world.pass(20);
+    rpc.webSocket.close();
+    assert.deepEqual([rpc.connected, rpc.isReady, rpc.webSocket.readyState], [false, false, 2]);
+    const after = [
+      rpc.request(ECHO, { text: 'after' }),
+      rpc.emit('note@1', 'note', { n: 1 }),
+      rpc.emit('note@1', 'note', { n: 2 }, { noAck: true }),
+      rpc.subscribe('ticks@1'),
+    ].map(watch);
+    assert.equal(rpc.offlineQueue.length, 4);
+    await world.pass(2000);
+    assert.equal(before.error.code, 'DISCONNECTED');
+    assert.deepEqual(after.map(({ error }) => error), Array(4).fill(undefined));
+    assert.deepEqual(after[0].value, { text: 'after' });
+    assert.deepEqual([after[1].value, after[3].value.isActive], [true, true]);
+    const said = world.frames.filter(({ type }) => ['request', 'emit', 'subscribe'].includes(type));
+    assert.deepEqual(
+      said.map(({ gen, type, payload }) => [gen.num, type, payload.text ?? payload.n]),
+      [[1, 'request', undefined], [2, 'request', 'after'], [2, 'emit', 1], [2, 'emit', 2], [2, 'subscribe', undefined]],
+    );
+    assert.deepEqual(readiness, [false, true]);
+  });
+}
+
+test('what waits for a place in its lane does not take one on a socket that is being closed', async () => {
+  for (const connect of [plain, resumable]) {
+    const { world, rpc } = await connect();
+    rpc.settings.protocol.maxInFlightPerLane = 1;
+    const [first, second] = [rpc.request(ECHO), rpc.request(ECHO)];
+    const outcomes = [watch(first), watch(second)];
+    rpc.webSocket.close();
+    rpc.cancel(first.id);
+    await world.pass(2000);
+    assert.equal(outcomes[0].error.code, 'REQUEST_CANCELLED');
+    assert.deepEqual(outcomes[1], {});
+    assert.deepEqual(world.of('request').map(({ id, gen }) => [id, gen.num]), [[first.id, 1], [second.id, 2]]);
+    assert.deepEqual(world.of('cancel'), []);
+  }
+});
+
+test('a socket that the server has begun to close is not used any more', async () => {
+  const { world, rpc } = await plain();
+  const socket = world.network.last;
+  // The browser has the server's close frame, and waits for the end of the connection.
+  socket.readyState = 2;
+  const outcome = watch(rpc.request(ECHO));
+  socket.peer.close(1001);
+  await world.pass(2000);
+  assert.deepEqual(outcome, {});
+  assert.deepEqual(world.of('request').map(({ gen }) => gen.num), [2]);
+});
+
+test('calls that are made after a stream was given up, because too much was sent, wait for the next one', async () => {
+  const world = new World();
+  const streams = world.resumable();
+  streams.limit = 1000;
+  const rpc = await world.connect({ transport: 'auto' });
+  const far = watch(rpc.request(ECHO, { text: 'x'.repeat(9000) }));
+  const next = watch(rpc.request({ route: 'other@1' }));
+  await world.pass(2000);
+  assert.equal(far.error.code, 'DISCONNECTED');
+  assert.deepEqual(next, {});
+  assert.deepEqual(world.of('request').map(({ lane, gen }) => [lane, gen.num]), [['cap:other@1', 2]]);
 });
 
 test('when the server does not know the stream any more, there is a new one with a new hello', async () => {

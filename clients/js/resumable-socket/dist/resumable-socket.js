@@ -473,6 +473,18 @@ class Connection {
   get isPlain() {
     return this.#state === 'plain';
   }
+  get readyState() {
+    switch (this.#state) {
+      case 'opening':
+        return 0;
+      case 'plain':
+        return this.#link?.readyState ?? 3;
+      case 'ended':
+        return 3;
+      default:
+        return this.#closing ? 2 : 1;
+    }
+  }
   get bufferedAmount() {
     switch (this.#state) {
       case 'plain':

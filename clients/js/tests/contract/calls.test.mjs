@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { RpcError } from '../../rpc/index.js';
 import { next, request, startServer, untilStats } from './support/server.mjs';
 
-const options = { timeout: 30_000 };
+const options = { timeout: 120_000 };
 
 for (const transport of ['plain', 'auto']) {
   const open = async (context) => (await (await startServer(context)).browser().open({ transport })).rpc;

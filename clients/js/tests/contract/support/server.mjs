@@ -132,15 +132,19 @@ class Browser {
   /** Opens a tab and bootstraps it. */
   async open({ scope = { sessionStorage: new Storage(), localStorage: new Storage() }, ...options } = {}) {
     const page = await bootstrap({ base: this.#server.base, fetch: this.fetch, scope, ...this.#world(), ...options });
-    this.#remember(() => page.rpc.close());
-    return { ...page, scope };
+    return { ...page, scope, rpc: this.#patient(page.rpc) };
   }
 
   /** Connects without a bootstrap. */
   async connect(options = {}) {
     const url = `${this.#server.base.replace('http', 'ws')}/ws`;
-    const rpc = await RpcClient.connect(url, { ...this.#world(), ...options });
+    return this.#patient(await RpcClient.connect(url, { ...this.#world(), ...options }));
+  }
+
+  /** A client that is closed at the end. Calls without a budget of their own may take long: machines may be busy. */
+  #patient(rpc) {
     this.#remember(() => rpc.close());
+    rpc.settings.timeouts.classes['request.medium'] = { serviceTtlMs: 30_000, clientPatienceExtraMs: 30_000 };
     return rpc;
   }
 
