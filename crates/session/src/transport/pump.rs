@@ -290,21 +290,21 @@ where
             }
             return Ok(next.min((self.spoke + third / 2).max(now + third / 8)));
         }
+        let ask = self.heard + third;
+        if ask <= now && !self.asked && self.waiting.is_none() {
+            // Asked late if this process was held up, as by a machine that slept: the other end has its time to answer
+            // all the same.
+            self.heard = now.checked_sub(third).map_or(self.heard, |at| at.max(self.heard));
+            self.asked = true;
+            self.waiting = Some(self.question());
+            self.write(now, cx)?;
+        }
         let silent = self.heard + self.liveness;
         if silent <= now {
             return Err(Departure::Silent);
         }
-        if self.asked {
-            return Ok(next.min(silent));
-        }
-        let ask = self.heard + third;
-        if ask > now {
+        if now < ask {
             return Ok(next.min(ask));
-        }
-        if self.waiting.is_none() {
-            self.asked = true;
-            self.waiting = Some(self.question());
-            self.write(now, cx)?;
         }
         Ok(next.min(silent))
     }

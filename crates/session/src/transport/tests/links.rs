@@ -104,6 +104,26 @@ async fn a_silent_link_is_asked_for_a_sign_of_life_and_then_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_slept_asks_its_links_before_it_gives_them_up() {
+    let mut server = Server::new();
+    let (mut client, mut channel) = server.open().await;
+    tokio::time::advance(10 * LIVENESS).await;
+    let begin = tokio::time::Instant::now();
+    assert_eq!(client.peer.hear().await, wire::heartbeat().into());
+    client.peer.say(wire::heartbeat_answer()).await;
+    assert_eq!(client.peer.hear().await, wire::heartbeat().into());
+    assert_eq!(begin.elapsed(), LIVENESS / 3);
+    // Whoever does not answer has as long for it as ever.
+    tokio::time::advance(LIVENESS / 3).await;
+    client.peer.say(wire::heartbeat_answer()).await;
+    tokio::time::advance(10 * LIVENESS).await;
+    let begin = tokio::time::Instant::now();
+    assert_eq!(client.peer.hear().await, wire::heartbeat().into());
+    assert_eq!(channel.receiver.next().await, DOWN);
+    assert_eq!(begin.elapsed(), LIVENESS * 2 / 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn heartbeats_of_the_client_are_answered() {
     let mut server = Server::new();
     let (mut client, _channel) = server.open().await;
