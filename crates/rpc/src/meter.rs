@@ -10,12 +10,17 @@
 //! Each has the label `capability`.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram};
 
+/// A handler that comes to its first wait, or its end, within this time has not blocked.
+const QUICK: Duration = Duration::from_millis(1);
+
 pub(crate) struct Meter {
     capability: String,
+    begins_quickly: AtomicBool,
     /// Made at the first use: the recorder may be installed after the runtime is built.
     instruments: OnceLock<Instruments>,
 }
@@ -31,6 +36,7 @@ impl Meter {
     pub(crate) fn new(capability: &str) -> Self {
         Self {
             capability: capability.to_owned(),
+            begins_quickly: AtomicBool::new(false),
             instruments: OnceLock::new(),
         }
     }
@@ -44,6 +50,16 @@ impl Meter {
             meter: std::sync::Arc::clone(self),
             began: Instant::now(),
         }
+    }
+
+    /// Whether the handler that began last came to its first wait, or its end, at once.
+    pub(crate) fn begins_quickly(&self) -> bool {
+        self.begins_quickly.load(Ordering::Relaxed)
+    }
+
+    /// A handler took so long for its beginning.
+    pub(crate) fn began(&self, took: Duration) {
+        self.begins_quickly.store(took < QUICK, Ordering::Relaxed);
     }
 
     /// Something ended with an error.

@@ -304,6 +304,7 @@ impl<W, H> Machine<W, H> {
                     id: Arc::clone(&id),
                     serial,
                 },
+                lane: Arc::clone(&run.lane),
                 work,
                 message,
                 caller,
@@ -516,6 +517,7 @@ impl<W, H> Machine<W, H> {
             let serial = run.serial;
             effects.start(Start {
                 run: RunId { id, serial },
+                lane: Arc::clone(&run.lane),
                 work,
                 message,
                 caller,

@@ -1,5 +1,6 @@
 //! One page and its conversation: the rules in [`machine`], the tasks that follow them here and in [`driver`].
 
+mod beginnings;
 pub(crate) mod calls;
 pub(crate) mod driver;
 mod frame;
@@ -20,6 +21,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::beginnings::Beginnings;
 use self::calls::{Calls, Told};
 use self::frame::{Echo, Frame};
 use self::machine::{Effects, Machine, Outcome, RunId, Start};
@@ -30,6 +32,7 @@ use crate::context::Caller;
 use crate::http::Visitor;
 use crate::logging::Direction;
 use crate::message::{Generation, Message, MessageType, Route, empty_object, parse};
+use crate::meter::Meter;
 use crate::registry::Work;
 use crate::runtime::{Key, Shared};
 use crate::views::{Standing, Tab};
@@ -49,6 +52,7 @@ pub(crate) struct Session {
     visitor: Visitor,
     sender: ChannelSender<Key>,
     state: Mutex<State>,
+    beginnings: Arc<Beginnings>,
     /// The driver has something to look at.
     wake: Notify,
     /// There is room for updates again, or the conversation is over.
@@ -92,6 +96,7 @@ impl Session {
                 armed: None,
                 over: false,
             }),
+            beginnings: Arc::default(),
             shared,
             visitor,
             sender,
@@ -125,6 +130,11 @@ impl Session {
     /// A frame came that is no message, or one that cannot be carried out.
     fn refuse(&self, id: Option<&str>, route: Option<&Route>, error: &RpcError) {
         self.with(|machine, effects| machine.refuse(id, route, error, effects));
+    }
+
+    /// Begins the work of a message when everything before it in its lane has begun.
+    fn begin(&self, lane: &Arc<str>, meter: Arc<Meter>, task: impl Future<Output = ()> + Send + 'static) {
+        self.beginnings.begin(&self.me, lane, meter, task);
     }
 
     /// The work of a run has ended.

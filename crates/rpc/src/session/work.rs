@@ -28,6 +28,8 @@ use crate::{RpcError, code};
 
 /// The error of a call to an object that names no method.
 const METHOD_NAME_EMPTY: &str = "OBJECT_CALL_FAIL_METHOD_NAME_EMPTY";
+/// The error of a call to an object whose method is no text.
+const METHOD_NAME_INVALID: &str = "OBJECT_CALL_FAIL_INVALID_METHOD_NAME";
 
 /// By which work can be given up.
 #[derive(Debug)]
@@ -65,8 +67,9 @@ pub(crate) fn launch(session: &Session, start: Start<Work>) -> Launched {
             let handle = Handle::Call(running.clone(), start.run.clone());
             let context = context(session, &start, running.token.clone());
             let span = span(&start.message);
+            let (lane, meter) = (Arc::clone(&start.lane), Arc::clone(&start.work.meter));
             let task = call(Arc::clone(session.shared()), start, context, running, chosen);
-            tokio::spawn(task.instrument(span));
+            session.begin(&lane, meter, task.instrument(span));
             Launched::Runs(handle)
         }
     }
@@ -170,6 +173,7 @@ fn subscribe(session: &Session, start: Start<Work>) -> Launched {
     let token = CancellationToken::new();
     let context = context(session, &start, token.clone());
     let span = span(&start.message);
+    let (lane, meter) = (Arc::clone(&start.lane), Arc::clone(&start.work.meter));
     let updates = RawUpdates {
         run: start.run.clone(),
         session: session.weak(),
@@ -205,7 +209,7 @@ fn subscribe(session: &Session, start: Start<Work>) -> Launched {
             session.finished(&start.run, &outcome);
         }
     };
-    tokio::spawn(task.instrument(span));
+    session.begin(&lane, meter, task.instrument(span));
     Launched::Runs(Handle::Subscription(token))
 }
 
@@ -250,9 +254,9 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 struct Operation {
     path: Option<String>,
     value: Value,
-    method: Option<String>,
+    method: Value,
     args: Option<Vec<Value>>,
-    kwargs: Map<String, Value>,
+    kwargs: Option<Map<String, Value>>,
 }
 
 /// Carries out an operation on an object.
@@ -275,7 +279,16 @@ async fn operate(id: &str, object: Arc<dyn Object>, context: Context, message: M
         }
         "call" => {
             // The browser client names the method in the path.
-            let method = operation.method.unwrap_or(path);
+            let method = match operation.method {
+                Value::Null => path,
+                Value::String(method) => method,
+                _ => {
+                    return Err(RpcError::new(
+                        METHOD_NAME_INVALID,
+                        "The name of a method is text.",
+                    ));
+                }
+            };
             let method = method.trim();
             if method.is_empty() {
                 return Err(RpcError::new(
@@ -294,7 +307,8 @@ async fn operate(id: &str, object: Arc<dyn Object>, context: Context, message: M
                 }
                 (None, None) => Vec::new(),
             };
-            let result = object.call(context, method, args, operation.kwargs).await?;
+            let kwargs = operation.kwargs.unwrap_or_default();
+            let result = object.call(context, method, args, kwargs).await?;
             json!({"result": result, "version": object.version()})
         }
         "snapshot" => {

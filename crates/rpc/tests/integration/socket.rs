@@ -1,8 +1,9 @@
 //! `GET /ws`: who may open it, and in whose view a hello ends up.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chartroom_rpc::{Runtime, ServerSettings};
+use chartroom_rpc::{Capability, Runtime, ServerSettings};
 use hyper::StatusCode;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Error;
@@ -144,5 +145,41 @@ async fn what_cannot_be_read_ends_the_connection_with_a_code_that_says_why() {
         page.send_bytes(&bytes).await;
         assert_eq!(page.closed().await, Some(code));
     }
+    server.stop().await;
+}
+
+/// Handlers should not block. One that does costs its own answer time, and nobody's acknowledgement.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_acknowledgement_does_not_wait_for_a_handler_that_is_new_or_known_to_block() {
+    let (release, released) = std::sync::mpsc::channel();
+    let released = Arc::new(Mutex::new(released));
+    let block = Capability::new("test@1").call("block", move |_, ()| {
+        let released = Arc::clone(&released);
+        async move {
+            std::thread::sleep(Duration::from_millis(20));
+            let released = released.lock().unwrap().recv_timeout(Duration::from_secs(60));
+            Ok(released.is_ok())
+        }
+    });
+    let server = Server::start(Runtime::builder().capability(block)).await;
+    let given = server.bootstrap(&[], "").await;
+    let mut page = server.connect(Some(&given.cookie())).await;
+    let welcome = page.hello_as(&given.json()).await;
+    for id in ["first", "second"] {
+        page.send(&json!({
+            "v": "0.1", "id": id, "type": "request", "gen": welcome["gen"], "path": "block",
+            "route": {"capability": "test@1"}, "budgetMs": 60_000,
+        }))
+        .await;
+        let ack = page.next().await;
+        assert_eq!((&ack["type"], &ack["correlatesTo"]), (&json!("ack"), &json!(id)));
+        release.send(()).unwrap();
+        let reply = page.next().await;
+        assert_eq!(
+            (&reply["type"], &reply["payload"]),
+            (&json!("reply"), &json!({"result": true}))
+        );
+    }
+    page.close().await;
     server.stop().await;
 }

@@ -55,6 +55,7 @@ pub(crate) trait Effects {
 #[derive(Debug)]
 pub(crate) struct Start<W> {
     pub(crate) run: RunId,
+    pub(crate) lane: Arc<str>,
     pub(crate) work: W,
     pub(crate) message: Box<Message>,
     pub(crate) caller: Arc<Caller>,

@@ -22,8 +22,24 @@ async fn occupy(page: &mut Page, count: usize) -> Result<Vec<String>, ClientErro
     Ok(ids)
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn requests_of_a_lane_begin_in_their_order() -> Outcome {
+    let mut page = page().await?;
+    for round in 0..20 {
+        let mut ids = Vec::new();
+        for _ in 0..50 {
+            let args = json!([round.to_string()]);
+            ids.push(page.request("conformance.count@1", args, json!({})).await?);
+        }
+        for (id, count) in ids.iter().zip(1..) {
+            assert_eq!(page.answer(id).await?["payload"]["count"], count);
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
-async fn messages_of_a_lane_begin_in_their_order() -> Outcome {
+async fn events_of_a_lane_are_carried_out_in_their_order() -> Outcome {
     let mut page = page().await?;
     for number in 0..200 {
         page.emit("conformance.note@1", json!({"number": number}), json!({}))
