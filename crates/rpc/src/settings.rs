@@ -117,10 +117,8 @@ pub struct Frontend {
 #[serde(rename_all = "camelCase", default)]
 pub struct RpcLogging {
     /// For messages from the server; none are written without.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub incoming_messages: Option<RuleSet>,
     /// For messages to the server.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub outgoing_messages: Option<RuleSet>,
 }
 

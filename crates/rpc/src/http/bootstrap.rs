@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{Front, answer, cookie, origin};
 use crate::settings::SecureCookie;
@@ -15,13 +16,6 @@ use crate::views::{ClientId, ViewKind};
 
 /// Bytes of a request.
 const LARGEST: usize = 4096;
-
-/// What a page asks for. Other names are passed over.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Wish {
-    view_kind: Option<ViewKind>,
-}
 
 /// What it is given.
 #[derive(Serialize)]
@@ -43,8 +37,7 @@ pub(super) async fn serve(State(front): State<Arc<Front>>, request: Request) -> 
     }
     let response = async {
         let identity = front.authenticate.authenticate(&parts).await?;
-        let wish = read(&parts.headers, body).await?;
-        let kind = wish.view_kind.unwrap_or_default();
+        let kind = wish(body).await?;
         let client = front.client(&parts.headers);
         let client = match client {
             Some(client) => client,
@@ -80,34 +73,24 @@ pub(super) async fn serve(State(front): State<Arc<Front>>, request: Request) -> 
     origin::share(from, &parts, response.unwrap_or_else(|refusal| refusal))
 }
 
-/// The wish in `body`; nothing at all is a wish for the usual.
-async fn read(headers: &HeaderMap, body: Body) -> Result<Wish, Response> {
+/// The kind of view that `body` asks for, whatever its content type says. Pages may send anything, or nothing at all: what
+/// is no JSON object asks for nothing.
+async fn wish(body: Body) -> Result<ViewKind, Response> {
     let Ok(body) = to_bytes(body, LARGEST).await else {
         return Err(answer::refusal(
             StatusCode::PAYLOAD_TOO_LARGE,
             "The body of a bootstrap must not have more than 4096 bytes.",
         ));
     };
-    if body.is_empty() {
-        return Ok(Wish::default());
-    }
-    let wrong = |sentence: &str| answer::refusal(StatusCode::BAD_REQUEST, sentence);
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let media_type = content_type
-        .and_then(|value| value.split(';').next())
-        .map(str::trim);
-    if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json")) {
-        return Err(wrong(
-            "The body of a bootstrap must be application/json, and its content type must say so.",
-        ));
-    }
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(wrong("The body of a bootstrap must be a JSON object."));
-    }
-    serde_json::from_slice(&body)
-        .map_err(|error| wrong(&format!("The body of the bootstrap cannot be read: {error}.")))
+    let Ok(Value::Object(mut members)) = serde_json::from_slice(&body) else {
+        return Ok(ViewKind::default());
+    };
+    let kind = members.remove("viewKind").unwrap_or_default();
+    let kind: Option<ViewKind> = serde_json::from_value(kind).map_err(|error| {
+        let sentence = format!("Field viewKind of the bootstrap cannot be read: {error}.");
+        answer::refusal(StatusCode::BAD_REQUEST, &sentence)
+    })?;
+    Ok(kind.unwrap_or_default())
 }
 
 fn unavailable(error: impl std::error::Error) -> Response {

@@ -8,16 +8,21 @@ use tokio::time::Instant;
 
 use super::Session;
 use crate::context::Caller;
+use crate::http::Visitor;
 use crate::message::{Message, empty_object};
 use crate::views::{Greeting, HelloPayload};
 
 impl Session {
     /// Answers a hello: a generation begins. The session that the tab had on another connection ends before.
     pub(super) fn greet(&self, hello: &Message) {
+        let here = self.lock().tab.clone();
         let greeting = HelloPayload::parse(&hello.payload).and_then(|payload| {
+            let Visitor {
+                client, principal, ..
+            } = &self.visitor;
             self.shared
                 .views
-                .hello(&self.visitor.client, &self.visitor.principal, &payload)
+                .hello(client, principal, &payload, here.as_deref())
         });
         match greeting {
             Ok(greeting) => self.welcome(greeting),

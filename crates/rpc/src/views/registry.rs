@@ -84,7 +84,8 @@ impl Views {
         })
     }
 
-    /// The tab of `client`, in the name of `principal`, that says hello, in a new generation.
+    /// The tab of `client`, in the name of `principal`, that says hello, in a new generation. `here` is the tab that its
+    /// connection has already.
     ///
     /// A view that the client does not have, or a token that is not valid, is no error: the page is in the client's own view
     /// then, as a new tab; and as the same one if it comes back with the same wrong token and instance.
@@ -96,11 +97,16 @@ impl Views {
         client: &ClientId,
         principal: &Principal,
         hello: &HelloPayload,
+        here: Option<&Tab>,
     ) -> Result<Greeting, RpcError> {
         let asked = hello.view_id.as_deref();
         let (view, place) = {
             let mut all = self.lock();
-            let own = asked.and_then(|id| all.views.get(id));
+            let named = match (asked, &hello.view_kind, here) {
+                (None, None, Some(here)) => Some(here.view().as_str()),
+                _ => asked,
+            };
+            let own = named.and_then(|id| all.views.get(id));
             let own = own.filter(|view| view.belongs_to(client, principal)).cloned();
             let view = match own {
                 Some(view) => view,
@@ -110,7 +116,8 @@ impl Views {
                         .map_err(|error| failure(&error))?
                 }
             };
-            let place = view.greet(hello).map_err(|error| failure(&error))?;
+            let here = here.filter(|here| here.view() == view.id()).map(Tab::place);
+            let place = view.greet(hello, here).map_err(|error| failure(&error))?;
             (view, place)
         };
         let generation = place.next_generation().map_err(|error| failure(&error))?;

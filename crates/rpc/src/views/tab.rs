@@ -50,6 +50,10 @@ impl Tab {
         Self { view, place }
     }
 
+    pub(super) fn place(&self) -> &Arc<TabPlace> {
+        &self.place
+    }
+
     /// The name of the tab.
     #[must_use]
     pub fn id(&self) -> &TabId {
@@ -161,16 +165,28 @@ pub(super) struct StoredTab {
 }
 
 impl TabPlace {
-    pub(super) fn new(key: TabKey, expires: Timestamp) -> Result<Arc<Self>, SessionError> {
-        Ok(Arc::new(Self {
+    /// The place of a tab that was never there, and whose time is over.
+    pub(super) fn new(key: TabKey) -> Result<Self, SessionError> {
+        Self::with(key, Generations::default())
+    }
+
+    /// A place for another page that comes with the token of this one. What it was told under generations of this place
+    /// it may repeat.
+    pub(super) fn beside(&self, key: TabKey) -> Result<Self, SessionError> {
+        let generations = self.lock().generations.clone();
+        Self::with(key, generations)
+    }
+
+    fn with(key: TabKey, generations: Generations) -> Result<Self, SessionError> {
+        Ok(Self {
             id: TabId::random()?,
             key,
             state: Mutex::new(TabState {
-                generations: Generations::default(),
-                expires,
+                generations,
+                expires: Timestamp(0),
                 instance: None,
             }),
-        }))
+        })
     }
 
     pub(super) fn key(&self) -> &TabKey {

@@ -78,6 +78,7 @@ fn hello(view: &str, token: &str) -> HelloPayload {
     HelloPayload {
         view_id: Some(view.to_owned()),
         view_token: Some(token.to_owned()),
+        client_instance_id: Some("page".to_owned()),
         ..HelloPayload::default()
     }
 }
@@ -98,7 +99,7 @@ async fn tabs_of_a_client_share_a_view_and_each_has_a_token_of_its_own() {
     let greet = |token: &str| {
         server
             .views
-            .hello(&client, &ann, &hello(first.view.as_str(), token))
+            .hello(&client, &ann, &hello(first.view.as_str(), token), None)
             .unwrap()
     };
     let (one, two) = (greet(first.token.as_str()), greet(second.token.as_str()));
@@ -150,18 +151,23 @@ async fn a_wrong_token_is_a_new_tab_of_the_same_view_and_the_same_one_when_it_co
         .unwrap();
     let own = server
         .views
-        .hello(&client, &ann, &hello(given.view.as_str(), given.token.as_str()))
+        .hello(
+            &client,
+            &ann,
+            &hello(given.view.as_str(), given.token.as_str()),
+            None,
+        )
         .unwrap();
     let mut wrong = hello(given.view.as_str(), "wrong");
     wrong.client_instance_id = Some("instance".to_owned());
-    let first = server.views.hello(&client, &ann, &wrong).unwrap();
+    let first = server.views.hello(&client, &ann, &wrong, None).unwrap();
     assert!(first.resumed, "it is the view that was asked for");
     assert_ne!(first.tab.id(), own.tab.id());
-    let second = server.views.hello(&client, &ann, &wrong).unwrap();
+    let second = server.views.hello(&client, &ann, &wrong, None).unwrap();
     assert_eq!(second.tab.id(), first.tab.id());
     assert_eq!(second.tab.standing(&first.generation), Standing::Earlier);
     wrong.client_instance_id = Some("another instance".to_owned());
-    let third = server.views.hello(&client, &ann, &wrong).unwrap();
+    let third = server.views.hello(&client, &ann, &wrong, None).unwrap();
     assert_ne!(third.tab.id(), first.tab.id());
 }
 
@@ -175,7 +181,7 @@ async fn the_right_token_of_another_client_or_principal_opens_nothing() {
         .unwrap();
     let stolen = hello(given.view.as_str(), given.token.as_str());
     for (client, principal) in [(ClientId::random().unwrap(), ann), (client, principal("eve"))] {
-        let greeting = server.views.hello(&client, &principal, &stolen).unwrap();
+        let greeting = server.views.hello(&client, &principal, &stolen, None).unwrap();
         assert!(!greeting.resumed);
         assert_ne!(greeting.tab.view(), &given.view);
         assert_eq!(
@@ -190,11 +196,55 @@ async fn a_hello_without_anything_is_a_new_tab_of_the_clients_main_view() {
     let server = World::new(ViewLimits::default()).start().await;
     let (client, ann) = (ClientId::random().unwrap(), principal("ann"));
     let nothing = HelloPayload::default();
-    let [first, second] = [(); 2].map(|()| server.views.hello(&client, &ann, &nothing).unwrap());
+    let [first, second] = [(); 2].map(|()| server.views.hello(&client, &ann, &nothing, None).unwrap());
     assert!(!first.resumed);
     assert_eq!(first.tab.view(), second.tab.view());
     assert_ne!(first.tab.id(), second.tab.id());
     assert_eq!(first.tab.kind().as_str(), "main");
+}
+
+#[tokio::test]
+async fn a_hello_without_anything_on_the_connection_of_a_tab_is_that_tabs() {
+    let server = World::new(ViewLimits::default()).start().await;
+    let (client, ann) = (ClientId::random().unwrap(), principal("ann"));
+    let kind = ViewKind::parse("map").unwrap();
+    let given = server.views.bootstrap(&client, &ann, &kind).unwrap();
+    let asked = hello(given.view.as_str(), given.token.as_str());
+    let first = server.views.hello(&client, &ann, &asked, None).unwrap();
+    let nothing = HelloPayload::default();
+    let again = server
+        .views
+        .hello(&client, &ann, &nothing, Some(&first.tab))
+        .unwrap();
+    assert_eq!(again.tab.id(), first.tab.id());
+    assert_eq!(again.generation.num, 2);
+    assert_eq!(again.tab.standing(&first.generation), Standing::Earlier);
+}
+
+#[tokio::test]
+async fn pages_with_one_token_that_do_not_say_which_is_which_are_tabs_of_their_own() {
+    let server = World::new(ViewLimits::default()).start().await;
+    let (client, ann) = (ClientId::random().unwrap(), principal("ann"));
+    let given = server
+        .views
+        .bootstrap(&client, &ann, &ViewKind::default())
+        .unwrap();
+    let asked = HelloPayload {
+        client_instance_id: None,
+        ..hello(given.view.as_str(), given.token.as_str())
+    };
+    let greet = |here: Option<&Tab>| server.views.hello(&client, &ann, &asked, here).unwrap();
+    let [first, second, third] = [(); 3].map(|()| greet(None));
+    assert_ne!(first.tab.id(), second.tab.id());
+    assert_ne!(second.tab.id(), third.tab.id());
+    // Whoever comes back before the server has noticed that it was gone may repeat what it said.
+    assert_eq!(second.tab.standing(&first.generation), Standing::Earlier);
+    assert_eq!(second.generation.num, 2);
+    // On the same connection it is the same tab, and also when nobody has it any more.
+    assert_eq!(greet(Some(&first.tab)).tab.id(), first.tab.id());
+    let id = first.tab.id().clone();
+    drop(first);
+    assert_eq!(greet(None).tab.id(), &id);
 }
 
 #[tokio::test]
@@ -206,7 +256,7 @@ async fn the_client_reports_once_in_each_generation_and_the_state_of_the_view_sa
         .bootstrap(&client, &ann, &ViewKind::default())
         .unwrap();
     let asked = hello(given.view.as_str(), given.token.as_str());
-    let Greeting { tab, generation, .. } = server.views.hello(&client, &ann, &asked).unwrap();
+    let Greeting { tab, generation, .. } = server.views.hello(&client, &ann, &asked, None).unwrap();
     assert_eq!(tab.snapshot().version, 1);
     let loaded =
         raw(&json!({"loaded": [{"id": "a", "version": "1", "hash": "00"}], "failed": [], "modsHash": null}));
@@ -216,7 +266,7 @@ async fn the_client_reports_once_in_each_generation_and_the_state_of_the_view_sa
     assert_eq!(snapshot.version, 2);
     assert_eq!(snapshot.state["clientReady"]["gen"], 1);
     assert_eq!(snapshot.state["clientReady"]["ts"], 900);
-    let next = server.views.hello(&client, &ann, &asked).unwrap();
+    let next = server.views.hello(&client, &ann, &asked, None).unwrap();
     assert_eq!(
         tab.client_ready(&generation, None, &loaded),
         Ok(false),
@@ -245,7 +295,7 @@ async fn the_state_of_a_view_has_a_version_and_a_bound() {
     let client = ClientId::random().unwrap();
     let greeting = server
         .views
-        .hello(&client, &principal("ann"), &HelloPayload::default())
+        .hello(&client, &principal("ann"), &HelloPayload::default(), None)
         .unwrap();
     let patch = |value| {
         greeting
@@ -273,7 +323,7 @@ async fn views_tabs_generations_state_and_cookies_outlive_the_server() {
     let kind = ViewKind::parse("map").unwrap();
     let given = server.views.bootstrap(&client, &ann, &kind).unwrap();
     let asked = hello(given.view.as_str(), given.token.as_str());
-    let before = server.views.hello(&client, &ann, &asked).unwrap();
+    let before = server.views.hello(&client, &ann, &asked, None).unwrap();
     assert_eq!(
         before
             .tab
@@ -291,7 +341,7 @@ async fn views_tabs_generations_state_and_cookies_outlive_the_server() {
         server.views.bootstrap(&client, &ann, &kind).unwrap().view,
         given.view
     );
-    let after = server.views.hello(&client, &ann, &asked).unwrap();
+    let after = server.views.hello(&client, &ann, &asked, None).unwrap();
     assert!(after.resumed);
     assert_eq!(after.tab.id(), &id);
     assert_eq!(after.tab.kind(), &kind);
@@ -359,19 +409,19 @@ async fn a_tab_that_is_connected_keeps_its_token_and_one_that_is_not_loses_it_in
         .bootstrap(&client, &ann, &ViewKind::default())
         .unwrap();
     let asked = hello(given.view.as_str(), given.token.as_str());
-    let first = server.views.hello(&client, &ann, &asked).unwrap();
+    let first = server.views.hello(&client, &ann, &asked, None).unwrap();
     world.advance(10 * TAB_LIFETIME);
-    let second = server.views.hello(&client, &ann, &asked).unwrap();
+    let second = server.views.hello(&client, &ann, &asked, None).unwrap();
     assert_eq!(second.tab.id(), first.tab.id());
     second.tab.touch();
     let id = second.tab.id().clone();
     drop((first, second));
     world.advance(TAB_LIFETIME - 1);
-    let third = server.views.hello(&client, &ann, &asked).unwrap();
+    let third = server.views.hello(&client, &ann, &asked, None).unwrap();
     assert_eq!(third.tab.id(), &id, "its time slides");
     drop(third);
     world.advance(TAB_LIFETIME);
-    let late = server.views.hello(&client, &ann, &asked).unwrap();
+    let late = server.views.hello(&client, &ann, &asked, None).unwrap();
     assert_ne!(late.tab.id(), &id);
     assert_eq!(late.tab.view(), &given.view, "the view is kept for longer");
 }
@@ -391,7 +441,7 @@ async fn pages_that_never_connected_go_first_when_there_are_too_many() {
     let asked = hello(given.view.as_str(), given.token.as_str());
     let id = server
         .views
-        .hello(&client, &ann, &asked)
+        .hello(&client, &ann, &asked, None)
         .unwrap()
         .tab
         .id()
@@ -404,7 +454,10 @@ async fn pages_that_never_connected_go_first_when_there_are_too_many() {
             .bootstrap(&ClientId::random().unwrap(), &ann, &kind)
             .unwrap();
     }
-    assert_eq!(server.views.hello(&client, &ann, &asked).unwrap().tab.id(), &id);
+    assert_eq!(
+        server.views.hello(&client, &ann, &asked, None).unwrap().tab.id(),
+        &id
+    );
 }
 
 #[derive(Debug, Clone)]
@@ -514,7 +567,7 @@ async fn run(steps: Vec<Step>, limits: ViewLimits, roomy: bool) {
                 let (client, principal) = by.unwrap_or((known.client, known.principal));
                 let (name, who) = (&clients[client], &principals[principal]);
                 let asked = hello(known.view.as_str(), &known.token);
-                let greeting = server.views.hello(name, who, &asked).unwrap();
+                let greeting = server.views.hello(name, who, &asked, None).unwrap();
                 let tab = &greeting.tab;
                 assert_eq!((tab.client(), tab.principal()), (name, who));
                 let owner = (name.clone(), who.clone());
@@ -565,7 +618,7 @@ async fn run(steps: Vec<Step>, limits: ViewLimits, roomy: bool) {
                     client_instance_id: instance.then(|| "instance".to_owned()),
                     ..HelloPayload::default()
                 };
-                let greeting = server.views.hello(name, who, &asked).unwrap();
+                let greeting = server.views.hello(name, who, &asked, None).unwrap();
                 assert_eq!((greeting.tab.client(), greeting.tab.principal()), (name, who));
                 assert!(
                     tokens

@@ -142,13 +142,18 @@ impl View {
         let token = Token::random()?;
         let now = self.ground.archive.now();
         let mut state = self.lock();
-        self.place(&mut state, token.key(), now)?;
+        self.place(&mut state, TabPlace::new(token.key())?, now);
         Ok(token)
     }
 
     /// The tab that says hello: that of its token, if that is valid and no other page has come with it; else that which came
-    /// the same way before; else a new one.
-    pub(super) fn greet(&self, hello: &HelloPayload) -> Result<Arc<TabPlace>, SessionError> {
+    /// the same way before; else a new one. `here` is the tab, in this view, that the connection has already; a page that
+    /// says nothing of itself is that one.
+    pub(super) fn greet(
+        &self,
+        hello: &HelloPayload,
+        here: Option<&Arc<TabPlace>>,
+    ) -> Result<Arc<TabPlace>, SessionError> {
         let token = hello.view_token.as_deref();
         let instance = hello.client_instance_id.as_deref();
         let now = self.ground.archive.now();
@@ -159,28 +164,31 @@ impl View {
             (None, None) => TabKey::unreachable()?,
             _ => TabKey::of_stranger(token.unwrap_or_default(), instance.unwrap_or_default()),
         };
-        let known = token
-            .and_then(|token| state.find(&TabKey::of_token(token)))
-            .filter(|place| place.takes(instance))
-            .or_else(|| state.find(&stranger));
-        match known {
-            Some(place) => {
-                place.set_expires(now + self.ground.limits.tab_lifetime);
-                Ok(place)
-            }
-            None => self.place(&mut state, stranger, now),
+        let known = match (token, instance, here) {
+            (None, None, Some(here)) => Some(here),
+            _ => token
+                .and_then(|token| state.find(&TabKey::of_token(token)))
+                .filter(|place| place.takes(instance))
+                .or_else(|| state.find(&stranger)),
+        };
+        let Some(known) = known else {
+            return Ok(self.place(&mut state, TabPlace::new(stranger)?, now));
+        };
+        let is_elsewhere = known.is_used() && !here.is_some_and(|here| Arc::ptr_eq(here, known));
+        let known = Arc::clone(known);
+        if instance.is_none() && is_elsewhere {
+            // Two pages with one token, which do not say which is which: none takes the place of the other.
+            return Ok(self.place(&mut state, known.beside(TabKey::unreachable()?)?, now));
         }
+        known.set_expires(now + self.ground.limits.tab_lifetime);
+        Ok(known)
     }
 
-    /// Makes a place for a tab, at the cost of another one if there are too many.
-    fn place(
-        &self,
-        state: &mut ViewState,
-        key: TabKey,
-        now: Timestamp,
-    ) -> Result<Arc<TabPlace>, SessionError> {
+    /// Takes a new place in, at the cost of another one if there are too many.
+    fn place(&self, state: &mut ViewState, place: TabPlace, now: Timestamp) -> Arc<TabPlace> {
         let limits = &self.ground.limits;
-        let place = TabPlace::new(key, now + limits.tab_lifetime)?;
+        let place = Arc::new(place);
+        place.set_expires(now + limits.tab_lifetime);
         state.last_used = now;
         state.prune(now);
         while state.tabs.len() >= limits.tabs.max(1) {
@@ -189,7 +197,7 @@ impl View {
             state.tabs.remove(least);
         }
         state.tabs.push(Arc::clone(&place));
-        Ok(place)
+        place
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -304,8 +312,8 @@ impl ViewState {
         self.tabs.retain(|tab| tab.is_used() || tab.expires() > now);
     }
 
-    fn find(&self, key: &TabKey) -> Option<Arc<TabPlace>> {
-        self.tabs.iter().find(|tab| tab.key() == key).cloned()
+    fn find(&self, key: &TabKey) -> Option<&Arc<TabPlace>> {
+        self.tabs.iter().find(|tab| tab.key() == key)
     }
 }
 

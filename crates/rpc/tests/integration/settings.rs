@@ -25,7 +25,7 @@ async fn a_page_that_knows_no_better_gets_the_defaults_under_all_names_that_clie
             "request": {"fast": fast, "medium": medium, "heavy": heavy},
         }},
         "http": {"timeoutCapMs": 600_250},
-        "debug": {"frontend": {"rpc": {}}},
+        "debug": {"frontend": {"rpc": {"incomingMessages": null, "outgoingMessages": null}}},
         "__source": "server",
     });
     assert_eq!(answer.json(), expected);

@@ -177,7 +177,7 @@ impl Page {
     /// The next message; heartbeats are passed over.
     pub(crate) async fn next(&mut self) -> Value {
         loop {
-            let message = tokio::time::timeout(Duration::from_secs(10), self.socket.next()).await;
+            let message = tokio::time::timeout(Duration::from_secs(60), self.socket.next()).await;
             let Message::Text(text) = message.expect("a message in time").expect("a message").unwrap() else {
                 continue;
             };
@@ -200,7 +200,9 @@ impl Page {
 
     /// Says hello with what a bootstrap gave.
     pub(crate) async fn hello_as(&mut self, given: &Value) -> Value {
-        let payload = json!({ "viewId": given["viewId"], "viewToken": given["viewToken"] });
+        // No other tab has this instance either.
+        let instance = &given["viewToken"];
+        let payload = json!({ "viewId": given["viewId"], "viewToken": given["viewToken"], "clientInstanceId": instance });
         let welcome = self.hello(payload).await;
         assert_eq!(welcome["type"], "welcome", "{welcome}");
         welcome
@@ -221,7 +223,7 @@ impl Page {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), rest)
+        tokio::time::timeout(Duration::from_secs(60), rest)
             .await
             .expect("an end in time");
         code
@@ -238,7 +240,7 @@ pub(crate) async fn open_store(folder: &Path) -> Arc<EmbeddedStore> {
             }
         }
     };
-    let opened = tokio::time::timeout(Duration::from_secs(10), opened).await;
+    let opened = tokio::time::timeout(Duration::from_secs(60), opened).await;
     Arc::new(opened.expect("the store in time").unwrap())
 }
 

@@ -93,13 +93,17 @@ impl Browser {
         Ok(answer)
     }
 
-    /// Registers a tab, and returns what its hello says: `viewId` and `viewToken`.
+    /// Registers a tab, and returns what its hello says: `viewId`, `viewToken` and `clientInstanceId`.
     ///
     /// # Errors
     /// As [`Browser::fetch`].
     pub async fn bootstrap(&mut self) -> Result<Value, ClientError> {
         let answer = self.fetch("POST", "/api/bootstrap", "{}").await?.json();
-        Ok(json!({"viewId": answer["viewId"], "viewToken": answer["viewToken"]}))
+        // No other tab has this one either.
+        let instance = &answer["viewToken"];
+        Ok(
+            json!({"viewId": answer["viewId"], "viewToken": answer["viewToken"], "clientInstanceId": instance}),
+        )
     }
 
     /// Connects without a hello.

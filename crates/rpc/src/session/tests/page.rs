@@ -86,7 +86,11 @@ impl Server {
         let bootstrap = views.bootstrap(client, &principal, &ViewKind::default()).unwrap();
         Page {
             client: client.clone(),
-            hello: json!({"viewId": bootstrap.view.as_str(), "viewToken": bootstrap.token.as_str()}),
+            hello: json!({
+                "viewId": bootstrap.view.as_str(),
+                "viewToken": bootstrap.token.as_str(),
+                "clientInstanceId": bootstrap.token.as_str(),
+            }),
             generation: Value::Null,
             to_server,
             from_server,
