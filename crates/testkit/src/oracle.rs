@@ -21,7 +21,7 @@ use crate::random::Random;
 use crate::script::Script;
 
 /// How long the last of what is expected may take to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A client that a script can drive. Whatever it does about lost connections is its own business.
 pub trait Driver: Send {

@@ -1,6 +1,6 @@
 //! `echo@1`: whether the way there and back is open.
 
-use chartroom_rpc::{Capability, Context, Raw, RpcError};
+use chartroom_rpc::{ANY_PATH, Capability, Context, Raw, RpcError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
@@ -21,6 +21,7 @@ pub(super) fn capability() -> Capability {
         .doc("Gives back what it gets.")
         .call("say", say)
         .doc("The arguments and the path of the message.")
+        .call(ANY_PATH, say)
 }
 
 async fn say(_: Context, raw: Raw) -> Result<Echo, RpcError> {

@@ -8,22 +8,22 @@ use chartroom_testkit::rpc::conformance;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let port = match arguments
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
-        [] => Some(0),
-        ["--port", port] => port.parse().ok(),
-        _ => None,
-    };
+    let mut arguments = std::env::args().skip(1);
+    let (mut port, mut ack_wait) = (Some(0), None);
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next();
+        match argument.as_str() {
+            "--port" => port = value.and_then(|value| value.parse().ok()),
+            // For clients on a machine that is too busy to acknowledge in time.
+            "--ack-wait-ms" => ack_wait = value.and_then(|value| value.parse().ok()),
+            _ => port = None,
+        }
+    }
     let Some(port) = port else {
-        eprintln!("usage: rpc-conformance [--port N]");
+        eprintln!("usage: rpc-conformance [--port N] [--ack-wait-ms N]");
         return ExitCode::from(2);
     };
-    match conformance::serve(port).await {
+    match conformance::serve(port, ack_wait).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("rpc-conformance: {error}");

@@ -20,8 +20,9 @@ pub use decode::{Tile, fp32, statistics, tile, tile_number};
 pub use link::{Delivery, Link, PlainLink};
 pub use resumable::{Counters, ResumableClient, ResumableLink, ResumeOptions};
 
-/// How long an answer may take before a test is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an answer may take before a test is given up. Batch work has the lowest priority, and a busy machine little for
+/// it.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What can go wrong with a client; all of it ends a test.
 #[derive(Debug, thiserror::Error)]

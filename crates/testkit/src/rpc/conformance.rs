@@ -22,13 +22,15 @@ use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::Json;
+use axum::routing::get;
 use axum::serve::ListenerExt;
 use chartroom_rpc::permission::{Effect, Grant, Grants};
 use chartroom_rpc::{
     ANY_PATH, Args, Arguments, CallOptions, Capability, Context, JsonObject, Pattern, Payload, Raw, RpcError,
-    Runtime, RuntimeBuilder, Updates, code, stream_with, with,
+    Runtime, RuntimeBuilder, Settings, Updates, code, stream_with, with,
 };
 use futures_util::StreamExt;
 use schemars::JsonSchema;
@@ -47,12 +49,16 @@ const COUNTING: Duration = Duration::from_millis(300);
 pub const DENIED: &str = "conformance.denied";
 
 /// Serves on a port of the loopback interface, any free one if it is 0, until the process is told to stop, and prints where.
+/// Pages are told to wait for an acknowledgement for `ack_wait` milliseconds, or for the usual time. `GET /health` says
+/// that the server is there.
 ///
 /// # Errors
 /// If the port cannot be had, or the runtime not be built.
-pub async fn serve(port: u16) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let runtime = offer(Runtime::builder()).build().await?;
-    let router = runtime.router();
+pub async fn serve(port: u16, ack_wait: Option<u32>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut settings = Settings::default();
+    settings.protocol.ack_wait_ms = ack_wait.unwrap_or(settings.protocol.ack_wait_ms);
+    let runtime = offer(Runtime::builder().settings(settings)).build().await?;
+    let router = runtime.router().route("/health", get(health));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     writeln!(
         io::stdout(),
@@ -64,12 +70,31 @@ pub async fn serve(port: u16) -> Result<(), Box<dyn Error + Send + Sync>> {
         let _ = stream.set_nodelay(true);
     });
     let stop = async move {
-        // A system without signals can still end the process.
-        let _ = tokio::signal::ctrl_c().await;
+        told_to_stop().await;
         runtime.shutdown().await;
     };
     axum::serve(listener, router).with_graceful_shutdown(stop).await?;
     Ok(())
+}
+
+/// Ready when the process is told to stop: by Ctrl-C, or as supervisors do.
+async fn told_to_stop() {
+    // A system without signals can still end the process.
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    if let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = interrupted => {}
+            _ = terminated.recv() => {}
+        }
+        return;
+    }
+    let _ = interrupted.await;
+}
+
+async fn health() -> Json<Value> {
+    let ts = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Json(json!({"ok": true, "ts": u64::try_from(ts.as_millis()).unwrap_or(u64::MAX)}))
 }
 
 /// Everything is granted to everybody, but for one capability.
@@ -343,7 +368,7 @@ async fn call_back(context: Context, Args(wish): Args<Vec<Value>>) -> Result<Sen
         }
         other => {
             return Err(invalid(&format!(
-                "there are no messages of type '{other}' to a page"
+                "'{other}' is not 'request', 'emit' or 'subscribe'"
             )));
         }
     };
@@ -358,7 +383,10 @@ fn after(answered: tokio_util::sync::CancellationToken, work: impl Future<Output
     });
 }
 
-async fn add(_: Context, args: Vec<Value>, _: Map<String, Value>) -> Result<Value, RpcError> {
+/// The sum of `x` and `y`, by place or by name.
+async fn add(_: Context, mut args: Vec<Value>, named: Map<String, Value>) -> Result<Value, RpcError> {
+    let missing = ["x", "y"].into_iter().skip(args.len());
+    args.extend(missing.filter_map(|name| named.get(name).cloned()));
     match args.as_slice() {
         [Value::Number(x), Value::Number(y)] => match (x.as_i64(), y.as_i64()) {
             (Some(x), Some(y)) => x

@@ -183,6 +183,12 @@ async fn write(
             let mut stream = shared.stream();
             (stream.next(now), stream.deadline())
         };
+        if now.duration_since(beaten) >= 2 * heartbeat {
+            // This end was held up itself: it asks before it gives up.
+            if let Life::Heard(at) = &mut *life.lock().unwrap_or_else(PoisonError::into_inner) {
+                *at = now;
+            }
+        }
         let silence = match *life.lock().unwrap_or_else(PoisonError::into_inner) {
             Life::Heard(at) => Some(now.duration_since(at)),
             Life::NotReading => None,

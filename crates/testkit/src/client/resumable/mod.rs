@@ -200,12 +200,19 @@ impl Link for ResumableLink {
         self.deliveries.recv().await.unwrap_or_else(|| Err(self.over()))
     }
 
-    async fn close(self) -> Result<(), ClientError> {
-        // When there is room for another message, the last one was taken into the stream.
-        drop(self.outgoing.reserve().await);
-        self.order(Order::Close);
-        // Nothing is left to be done if the task is over already.
-        let _ = self.task.await;
+    async fn close(mut self) -> Result<(), ClientError> {
+        let (outgoing, mut deliveries) = (self.outgoing, self.deliveries);
+        let closing = async {
+            // When there is room for another message, the last one was taken into the stream.
+            drop(outgoing.reserve().await);
+            // An order that finds nobody comes to a task that is over.
+            let _ = self.orders.send(Order::Close);
+            // Nothing is left to be done if the task is over already.
+            let _ = (&mut self.task).await;
+        };
+        // What still comes is of no interest, but must not be in the way.
+        let dropping = async { while deliveries.recv().await.is_some() {} };
+        tokio::join!(closing, dropping);
         Ok(())
     }
 }

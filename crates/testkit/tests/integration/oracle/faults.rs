@@ -58,7 +58,11 @@ where
     let count = number("CHARTROOM_SEEDS").unwrap_or(fixed);
     let trials = (first..first + count).map(|seed| {
         let trial = AssertUnwindSafe(trial(seed)).catch_unwind();
-        async move { (seed, trial.await.unwrap_or(Err("it panicked".to_owned()))) }
+        async move {
+            let outcome = tokio::time::timeout(Duration::from_secs(600), trial).await;
+            let outcome = outcome.unwrap_or(Ok(Err("it comes to no end".to_owned())));
+            (seed, outcome.unwrap_or(Err("it panicked".to_owned())))
+        }
     });
     let outcomes = futures_util::stream::iter(trials).buffer_unordered(AT_ONCE);
     let failures: Vec<String> = outcomes

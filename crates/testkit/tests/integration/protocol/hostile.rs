@@ -362,7 +362,10 @@ async fn requests_that_come_faster_than_they_are_served_do_not_pile_up() {
         .await
         .unwrap();
     let during = server.memory();
-    reading.await.unwrap();
-
-    assert!(during < before + (32 << 20), "{before} bytes became {during}");
+    tokio::time::timeout(Duration::from_secs(300), reading)
+        .await
+        .expect("all answers in time")
+        .unwrap();
+    // What waits for the client may be 32 MiB; the requests would be many times that.
+    assert!(during < before + (64 << 20), "{before} bytes became {during}");
 }

@@ -254,7 +254,7 @@ async fn an_endless_hello_costs_nothing() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_closed_with_1008_and_its_session_parked() {
-    let server = TestServer::start_with(|options| options.liveness_timeout = Duration::from_secs(1))
+    let server = TestServer::start_with(|options| options.liveness_timeout = Duration::from_secs(5))
         .await
         .unwrap();
     let mut links = server.server().links();

@@ -318,7 +318,7 @@ async fn be1226_a_session_without_images_is_resumed() {
 
 #[tokio::test]
 async fn idle_users_are_disconnected_and_their_session_is_kept() {
-    let server = TestServer::start_with(|options| options.idle_timeout = Some(Duration::from_secs(3)))
+    let server = TestServer::start_with(|options| options.idle_timeout = Some(Duration::from_secs(10)))
         .await
         .unwrap();
     let mut client = Client::register(server.url(), ICD).await.unwrap();

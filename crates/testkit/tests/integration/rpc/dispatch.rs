@@ -150,6 +150,8 @@ async fn objects_can_be_read_set_called_and_seen_whole_and_count_their_versions(
     assert_eq!(sum, json!({"result": 42, "version": 2}));
     let sum = operate("call", json!({"path": "add", "args": [1, 2]})).await;
     assert_eq!(sum, json!({"result": 3, "version": 3}));
+    let named = json!({"payload": {"method": "add", "kwargs": {"x": 1, "y": 4}}});
+    assert_eq!(operate("call", named).await, json!({"result": 5, "version": 4}));
     let whole = operate("snapshot", json!({})).await;
     assert_eq!(
         whole["state"],
@@ -157,7 +159,7 @@ async fn objects_can_be_read_set_called_and_seen_whole_and_count_their_versions(
     );
     assert_eq!(
         (&whole["oid"], &whole["version"]),
-        (&json!("conformance.obj"), &json!(3))
+        (&json!("conformance.obj"), &json!(4))
     );
 
     for (op, more, code) in [
@@ -170,14 +172,18 @@ async fn objects_can_be_read_set_called_and_seen_whole_and_count_their_versions(
         ("call", json!({}), "OBJECT_CALL_FAIL_METHOD_NAME_EMPTY"),
         ("get", json!({"path": "nowhere"}), "OBJECT_ERROR"),
         ("explode", json!({}), "UNKNOWN_OP"),
-        ("call", json!({"payload": {"method": 7}}), "BAD_REQUEST"),
+        (
+            "call",
+            json!({"payload": {"method": 7}}),
+            "OBJECT_CALL_FAIL_INVALID_METHOD_NAME",
+        ),
     ] {
         let error = operate(op, more).await;
         assert_eq!(error["code"], code, "{error}");
     }
     assert_eq!(
         operate("snapshot", json!({})).await["version"],
-        3,
+        4,
         "what is refused changes nothing"
     );
     Ok(())

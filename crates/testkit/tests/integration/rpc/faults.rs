@@ -41,7 +41,9 @@ async fn try_seeds(trial: impl AsyncFn(u64) -> Result<(), String>) {
     let first = number("CHARTROOM_FIRST_SEED").unwrap_or(0);
     let count = number("CHARTROOM_SEEDS").unwrap_or(4);
     for seed in first..first + count {
-        if let Err(complaint) = trial(seed).await {
+        let limit = std::time::Duration::from_secs(600);
+        let outcome = tokio::time::timeout(limit, trial(seed)).await;
+        if let Err(complaint) = outcome.unwrap_or(Err("it comes to no end".to_owned())) {
             panic!("Seed {seed}: {complaint}\nAgain with: CHARTROOM_FIRST_SEED={seed} CHARTROOM_SEEDS=1");
         }
     }

@@ -67,13 +67,14 @@ async fn the_id_of_a_message_is_its_key_if_it_has_none() -> Outcome {
 async fn another_message_with_the_id_of_one_that_runs_is_refused() -> Outcome {
     let mut page = page().await?;
     let slow = page
-        .request("conformance.slow@1", json!([100]), json!({}))
+        .request("conformance.slow@1", json!([60_000]), json!({"budgetMs": 60_000}))
         .await?;
     page.ack(&slow).await?;
     page.request("conformance.count@1", json!(["k"]), json!({"id": slow}))
         .await?;
     assert_eq!(page.error(&slow).await?["code"], "DUPLICATE_ID");
-    assert_eq!(page.answer(&slow).await?["type"], "reply");
+    page.cancel(&slow).await?;
+    assert_eq!(page.error(&slow).await?["code"], "REQUEST_CANCELLED");
     assert_eq!(stats(&mut page).await?["counts"], json!({}));
     Ok(())
 }

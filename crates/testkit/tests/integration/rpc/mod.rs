@@ -88,10 +88,10 @@ async fn until_stats<L: Link>(page: &mut Page<L>, is: impl Fn(&Value) -> bool) -
             if is(&stats) {
                 return Ok(stats);
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
-    let found = tokio::time::timeout(std::time::Duration::from_secs(10), found).await;
+    let found = tokio::time::timeout(std::time::Duration::from_secs(60), found).await;
     found.unwrap_or(Err(ClientError::TimedOut("a state of the server")))
 }
 
