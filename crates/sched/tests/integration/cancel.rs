@@ -116,7 +116,7 @@ async fn a_cancel_takes_effect_within_milliseconds_while_the_kernel_polls() {
     let mut best = Duration::MAX;
     for _ in 0..20 {
         let (started, has_started) = mpsc::channel();
-        let job = scheduler.submit(Class::Batch, ALICE, &CancelToken::new(), move |token| {
+        let job = scheduler.submit(Class::Streaming, ALICE, &CancelToken::new(), move |token| {
             started.send(()).unwrap();
             let row = vec![1.0_f64; 65_536];
             let mut sum = 0.0;

@@ -92,11 +92,13 @@ impl Page {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), next).await.unwrap()
+        tokio::time::timeout(Duration::from_secs(120), next)
+            .await
+            .unwrap()
     }
 
     async fn begin(&mut self, capability: &str, path: &str, payload: Value) -> String {
-        let more = json!({"route": {"capability": capability}, "path": path, "payload": payload, "budgetMs": 20_000});
+        let more = json!({"route": {"capability": capability}, "path": path, "payload": payload, "budgetMs": 600_000});
         self.send("request", more).await
     }
 

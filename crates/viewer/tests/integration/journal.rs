@@ -86,7 +86,15 @@ async fn a_request_that_changes_nothing_is_acknowledged_with_the_same_bytes() {
     let mut tab = site.start_with(None, Arc::clone(&book));
     tab.send(open(0, "cube.fits")).await;
     tab.wait::<RegionHistogramData>().await;
-    entries(&book, 1).await;
+    let opened = tab.session.describe().await;
+    let settled = async {
+        while book.last().is_none_or(|(written, _)| written != opened) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), settled)
+        .await
+        .unwrap();
     tab.fence().await;
     entries(&book, book.count() + 1).await;
     let written = book.written.lock().unwrap().clone();

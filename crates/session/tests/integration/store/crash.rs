@@ -103,13 +103,21 @@ enum Said {
     Gone(u64),
 }
 
-/// Runs a process that writes, kills it `delay` after its first word or, with `blindly`, after its start, and notes
-/// what it said.
+/// From when on a process may be killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    Start,
+    FirstWord,
+    /// Every session was durable once, in this or an earlier process.
+    Everybody,
+}
+
+/// Runs a process that writes, kills it `delay` after `since`, and notes what it said.
 fn run_and_kill(
     folder: &Path,
     first: u64,
     delay: Duration,
-    blindly: bool,
+    since: Since,
     said: &mut HashMap<SessionId, Said>,
 ) {
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -139,26 +147,26 @@ fn run_and_kill(
     });
     let mut note = |line: &str| {
         let mut words = line.split(' ');
-        let (Some(what), Some(id), Some(number)) = (words.next(), words.next(), words.next()) else {
-            return false;
+        let (what, id, number) = (words.next()?, words.next()?, words.next()?);
+        let id = id.parse().ok().and_then(SessionId::new)?;
+        match (what, number.parse().ok()?) {
+            ("durable", number) => said.insert(id, Said::Durable(number)),
+            ("gone", number) => said.insert(id, Said::Gone(number)),
+            _ => return None,
         };
-        let Some(id) = id.parse().ok().and_then(SessionId::new) else {
-            return false;
-        };
-        match (what, number.parse()) {
-            ("durable", Ok(number)) => said.insert(id, Said::Durable(number)),
-            ("gone", Ok(number)) => said.insert(id, Said::Gone(number)),
-            _ => return false,
-        };
-        true
+        Some(since == Since::FirstWord || said.len() == SESSIONS as usize)
     };
-    let mut end = blindly.then(|| Instant::now() + delay);
+    let mut end = (since == Since::Start).then(|| Instant::now() + delay);
     let limit = Instant::now() + Duration::from_secs(60);
     loop {
         let wait = end.unwrap_or(limit).saturating_duration_since(Instant::now());
         match lines.recv_timeout(wait) {
-            Ok(line) if note(&line) && end.is_none() => end = Some(Instant::now() + delay),
-            Ok(_) => {}
+            Ok(line) => {
+                let may_begin = note(&line) == Some(true);
+                if may_begin && end.is_none() {
+                    end = Some(Instant::now() + delay);
+                }
+            }
             Err(RecvTimeoutError::Timeout) => break,
             Err(RecvTimeoutError::Disconnected) => {
                 let output = child.wait_with_output().unwrap();
@@ -169,7 +177,7 @@ fn run_and_kill(
             }
         }
     }
-    assert!(end.is_some(), "the process said nothing for a minute");
+    assert!(end.is_some(), "the process did not say enough in a minute");
     child.kill().unwrap();
     child.wait().unwrap();
     reader.join().unwrap();
@@ -185,11 +193,19 @@ fn whatever_was_called_durable_survives_kill_9() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut said = HashMap::new();
     for kill in 0..KILLS {
-        // The first ones while the store is being made or opened.
-        let blindly = kill < 4;
-        let delay = Duration::from_millis(if blindly { kill * 5 } else { kill * 37 % 200 });
+        let since = match kill {
+            // While the store is being made or opened.
+            0..4 => Since::Start,
+            _ if kill == KILLS - 1 => Since::Everybody,
+            _ => Since::FirstWord,
+        };
+        let delay = Duration::from_millis(if since == Since::Start {
+            kill * 5
+        } else {
+            kill * 37 % 200
+        });
         let first = (kill + 1) * 1_000_000;
-        run_and_kill(folder.path(), first, delay, blindly, &mut said);
+        run_and_kill(folder.path(), first, delay, since, &mut said);
 
         let store = EmbeddedStore::open(folder.path(), Clock::system()).unwrap();
         assert_eq!(
