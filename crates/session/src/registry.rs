@@ -103,7 +103,9 @@ struct Held<S> {
     journal: Arc<dyn Journal>,
     /// The same, if there is a store.
     stored: Option<Arc<StoreJournal>>,
-    link: Link,
+    /// The link that it has, or that fell silent and may be heard again; `None` once it has left. A link may serve another
+    /// session by then, so it is no longer this one's to close.
+    link: Option<Link>,
     /// When it last got a link, or the link was heard again.
     live_since: SystemTime,
 }
@@ -227,10 +229,10 @@ impl<S: Session> Registry<S> {
             tracing::warn!(asked_for = %wanted, given = %id, "another user's session was asked for; a new one is given");
         }
         if let (Arrival::Warm, Some(held)) = (arrival, state.sessions.get_mut(&id)) {
+            let old = held.link.replace(link.clone());
             if replaced.is_some() {
-                held.link.close(CloseReason::Conflict);
+                close(old.as_ref(), CloseReason::Conflict);
             }
-            held.link = link.clone();
             held.live_since = SystemTime::now();
             if let Some(stored) = &held.stored {
                 stored.unpark();
@@ -264,7 +266,7 @@ impl<S: Session> Registry<S> {
             session: Arc::clone(&session),
             journal: Arc::clone(&journal),
             stored,
-            link: link.clone(),
+            link: Some(link.clone()),
             live_since: SystemTime::now(),
         };
         state.sessions.insert(id, held);
@@ -281,7 +283,8 @@ impl<S: Session> Registry<S> {
     /// From now on the session can be found by the stream that its link belongs to.
     pub fn bind(&self, id: SessionId, link: LinkId, stream: Option<Stream>, client_version: u16) {
         let state = self.lock();
-        if let Some(held) = state.sessions.get(&id).filter(|held| held.link.id() == link)
+        if let Some(held) = state.sessions.get(&id)
+            && held.link.as_ref().is_some_and(|own| own.id() == link)
             && let Some(stored) = &held.stored
         {
             stored.bind(stream, client_version);
@@ -323,7 +326,8 @@ impl<S: Session> Registry<S> {
         if had {
             tracing::info!(session = %id, ?end, "session has lost its link");
             // Under the lock: what the next link is told must not be taken for what was meant for this one.
-            if let Some(held) = state.sessions.get(&id) {
+            if let Some(held) = state.sessions.get_mut(&id) {
+                held.link = None;
                 held.session.unlinked(end);
             }
             self.parked(&state, id);
@@ -377,6 +381,13 @@ impl<S> State<S> {
         let state = self.machine.state(id)?;
         let stored = matches!(state, SessionState::Stored { .. });
         (stored && self.machine.owner(id) == Some(principal)).then_some(state)
+    }
+}
+
+/// Closes the link that a session has, if it has one.
+fn close(link: Option<&Link>, reason: CloseReason) {
+    if let Some(link) = link {
+        link.close(reason);
     }
 }
 

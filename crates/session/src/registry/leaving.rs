@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Held, Registry, Session, State, measure};
+use super::{Held, Registry, Session, State, close, measure};
 use crate::{CloseReason, SessionId, SessionState};
 
 impl<S: Session> Registry<S> {
@@ -129,7 +129,7 @@ impl<S: Session> Registry<S> {
             let held = state.sessions.remove(&id);
             if let Some(held) = &held {
                 // Under the lock: a link that is heard again from now on is told to come back as another one.
-                held.link.close(CloseReason::PutAway);
+                close(held.link.as_ref(), CloseReason::PutAway);
             }
             measure(&state);
             (held, Storing::begin(self, &mut state, id))
@@ -170,7 +170,7 @@ impl<S: Session> Registry<S> {
                 stored.park(until.saturating_duration_since(Instant::now()));
             }
             held.session.suspend().await;
-            held.link.close(CloseReason::Stopping);
+            close(held.link.as_ref(), CloseReason::Stopping);
             held.session.end();
         });
         let storing = storing.into_iter().map(|mut storing| async move {
@@ -185,7 +185,7 @@ impl<S: Session> Registry<S> {
 }
 
 fn end<S: Session>(held: &Held<S>) {
-    held.link.close(CloseReason::Ended);
+    close(held.link.as_ref(), CloseReason::Ended);
     held.session.end();
 }
 
