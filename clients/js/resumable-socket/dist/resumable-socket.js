@@ -103,7 +103,7 @@ class Mark {
   #build() {
     const { document, CSSStyleSheet } = this.#window;
     const host = document.createElement('chartroom-mark');
-    const root = host.attachShadow({ mode: 'closed' });
+    const root = host.attachShadow({ mode: 'open' });
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(STYLE);
     root.adoptedStyleSheets = [sheet];
