@@ -3,7 +3,6 @@
 mod answer;
 mod bootstrap;
 mod cookie;
-mod farewell;
 mod origin;
 mod settings;
 mod upgrade;
@@ -19,11 +18,11 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::farewell::FarewellSocket;
 use self::origin::Origins;
 use self::settings::Page;
 use crate::authenticate::{Authenticate, Identity};
 use crate::settings::{ServerSettings, Settings};
+use crate::socket::Socket;
 use crate::views::{ClientId, Life, Views};
 
 /// Who opened a WebSocket, as far as its handshake tells.
@@ -48,9 +47,8 @@ impl Visitor {
     }
 }
 
-/// Serves one WebSocket to its end. The last argument says whether subprotocol
-/// [`SUBPROTOCOL`](chartroom_session::transport::SUBPROTOCOL) was agreed on.
-pub(crate) type Serve = Arc<dyn Fn(FarewellSocket, Visitor, bool) -> BoxFuture<'static, ()> + Send + Sync>;
+/// Serves one WebSocket to its end.
+pub(crate) type Serve = Arc<dyn Fn(Socket, Visitor) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// What the routes need.
 pub(crate) struct Front {

@@ -1,12 +1,14 @@
 //! An axum WebSocket as the transport sees it.
 
+use std::error::Error as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bytes::Bytes;
-use chartroom_session::transport::SocketMessage;
+use chartroom_session::transport::{SUBPROTOCOL, SocketError, SocketMessage, Unreadable};
 use futures_util::{Sink, Stream};
+use tungstenite::error::{Error, ProtocolError};
 
 /// A WebSocket, with the messages of the transport: what [`Hub::attach`](chartroom_session::transport::Hub::attach) asks
 /// for.
@@ -17,14 +19,23 @@ impl Socket {
     /// Bytes to read at once. Each connection keeps a buffer of this size, which is cleared for every look at what has come;
     /// what clients send is short.
     pub const READ_BUFFER: usize = 16 << 10;
+
+    /// Whether [`SUBPROTOCOL`] was agreed on.
+    #[must_use]
+    pub fn is_resumable(&self) -> bool {
+        self.0
+            .protocol()
+            .is_some_and(|protocol| protocol.as_bytes() == SUBPROTOCOL.as_bytes())
+    }
 }
 
 impl Stream for Socket {
-    type Item = Result<SocketMessage, axum::Error>;
+    type Item = Result<SocketMessage, SocketError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Pin::new(&mut self.0)
             .poll_next(cx)
+            .map_err(|error| why(&error))
             .map_ok(|message| match message {
                 Message::Text(text) => SocketMessage::Text(text.into()),
                 Message::Binary(bytes) => SocketMessage::Binary(bytes),
@@ -38,15 +49,15 @@ impl Stream for Socket {
 }
 
 impl Sink<SocketMessage> for Socket {
-    type Error = axum::Error;
+    type Error = SocketError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Pin::new(&mut self.0).poll_ready(cx)
+        Pin::new(&mut self.0).poll_ready(cx).map_err(broken)
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: SocketMessage) -> Result<(), Self::Error> {
         let message = match message {
-            SocketMessage::Text(bytes) => Message::Text(bytes.try_into().map_err(axum::Error::new)?),
+            SocketMessage::Text(bytes) => Message::Text(bytes.try_into().map_err(|_| SocketError::Broken)?),
             SocketMessage::Binary(bytes) => Message::Binary(bytes),
             SocketMessage::Ping => Message::Ping(Bytes::new()),
             SocketMessage::Pong => Message::Pong(Bytes::new()),
@@ -55,14 +66,34 @@ impl Sink<SocketMessage> for Socket {
                 reason: reason.into(),
             })),
         };
-        Pin::new(&mut self.0).start_send(message)
+        Pin::new(&mut self.0).start_send(message).map_err(broken)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.0).poll_flush(cx).map_err(broken)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Pin::new(&mut self.0).poll_close(cx)
+        Pin::new(&mut self.0).poll_close(cx).map_err(broken)
+    }
+}
+
+fn broken(_: axum::Error) -> SocketError {
+    SocketError::Broken
+}
+
+/// Why nothing more can be read.
+fn why(error: &axum::Error) -> SocketError {
+    let error = error.source().and_then(|source| source.downcast_ref::<Error>());
+    match error {
+        Some(Error::Capacity(_)) => Unreadable::TooLarge.into(),
+        Some(Error::Utf8(_)) => Unreadable::NotText.into(),
+        Some(Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake
+            | ProtocolError::SendAfterClosing
+            | ProtocolError::ReceivedAfterClosing,
+        )) => SocketError::Broken,
+        Some(Error::Protocol(_)) => Unreadable::NotWebSocket.into(),
+        _ => SocketError::Broken,
     }
 }

@@ -9,7 +9,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chartroom_session::transport::SUBPROTOCOL;
 
-use super::farewell::FarewellSocket;
 use super::{Front, Visitor, answer, origin};
 use crate::socket::Socket;
 use crate::views::ClientId;
@@ -57,10 +56,7 @@ pub(super) async fn serve(State(front): State<Arc<Front>>, request: Request) -> 
         .on_failed_upgrade(|error| tracing::debug!(%error, "upgrade failed"))
         .on_upgrade(move |socket| async move {
             let _held = held;
-            let resumable = socket
-                .protocol()
-                .is_some_and(|protocol| protocol.as_bytes() == SUBPROTOCOL.as_bytes());
-            let conversation = (front.serve)(FarewellSocket::new(Socket(socket)), visitor, resumable);
+            let conversation = (front.serve)(Socket(socket), visitor);
             let patience = async {
                 front.stopping.cancelled().await;
                 tokio::time::sleep(PATIENCE).await;

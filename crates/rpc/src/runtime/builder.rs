@@ -220,13 +220,13 @@ fn limits(settings: &Settings, server: &ServerSettings) -> Limits {
 }
 
 fn serve(shared: Arc<Shared>) -> Serve {
-    Arc::new(move |socket, visitor, resumable| {
+    Arc::new(move |socket, visitor| {
         let shared = Arc::clone(&shared);
         async move {
             let principal = visitor.principal.clone();
             let hub = shared.hub.clone();
             let guest = Guest { shared, visitor };
-            if resumable {
+            if socket.is_resumable() {
                 hub.attach(socket, principal, &guest).await;
             } else {
                 hub.attach_plain(socket, principal, &guest).await;

@@ -10,9 +10,7 @@ use axum::extract::ws::WebSocket;
 use chartroom_icd::IcdVersion;
 use chartroom_rpc::Socket;
 use chartroom_session::store::{Keeper, SessionStore, Stream};
-use chartroom_session::transport::{
-    Channel, Claim, Host, Hub, SUBPROTOCOL, SecretHash, SocketMessage, StreamKey,
-};
+use chartroom_session::transport::{Channel, Claim, Host, Hub, SecretHash, SocketMessage, StreamKey};
 use chartroom_session::{Principal, Registry, SessionId, SessionState};
 use chartroom_viewer::{Access, Connection, Subject, Viewer, ViewerSession};
 use futures_util::future::BoxFuture;
@@ -78,15 +76,13 @@ impl SocketService for CartaService {
     ) -> BoxFuture<'static, ()> {
         let host = Handle(Arc::clone(&self.parts));
         let principal = Principal(peer.principal.as_str().into());
-        let resumable = socket
-            .protocol()
-            .is_some_and(|protocol| protocol.as_bytes() == SUBPROTOCOL.as_bytes());
+        let socket = Socket(socket);
         async move {
             let hub = host.0.hub.clone();
             let link = async {
-                match resumable {
+                match socket.is_resumable() {
                     true => {
-                        let socket = Socket(socket).inspect_ok(move |message| {
+                        let socket = socket.inspect_ok(move |message| {
                             // Whatever it is, it is the whole first message, and will be judged.
                             if matches!(message, SocketMessage::Text(_) | SocketMessage::Binary(_)) {
                                 peer.intake.open();
@@ -94,7 +90,7 @@ impl SocketService for CartaService {
                         });
                         hub.attach(socket, principal, &host).await;
                     }
-                    false => hub.attach_plain(Socket(socket), principal, &host).await,
+                    false => hub.attach_plain(socket, principal, &host).await,
                 }
             };
             let mut link = std::pin::pin!(link);

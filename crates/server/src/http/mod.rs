@@ -25,6 +25,7 @@ mod cors;
 mod guard;
 mod intake;
 mod limits;
+mod lingering;
 mod openapi;
 mod origin;
 mod page;

@@ -11,7 +11,7 @@ use std::{
 use axum::{Router, body::Body, extract::Request, http::StatusCode, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
@@ -20,6 +20,7 @@ use super::{
     Peer, answer,
     intake::{Intake, Metered},
     limits::{AddressLimits, Admission, Slot},
+    lingering::{Connection, Lingering},
 };
 
 /// How long a connection may last that is only told to go away.
@@ -100,7 +101,7 @@ pub(crate) fn connect(
 }
 
 async fn connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    stream: impl Connection,
     address: SocketAddr,
     router: Router,
     slot: Slot,
@@ -110,7 +111,7 @@ async fn connection(
     let slot = Arc::new(slot);
     let intake = Intake::unlimited();
     let metered = Metered {
-        connection: stream,
+        connection: Lingering::new(stream),
         intake: intake.clone(),
     };
     let service = service_fn(|request: hyper::Request<Incoming>| {

@@ -13,9 +13,9 @@ use tokio::sync::Semaphore;
 use super::channel::Channel;
 use super::host::{Claim, Host};
 use super::key::{Secret, SecretHash, StreamKey, StreamName};
-use super::link::{drive, hello};
-use super::message::{Message, SocketMessage};
-use super::pump::{Pump, say_goodbye};
+use super::link::{NoHello, drive, hello};
+use super::message::{Message, SocketError, SocketMessage};
+use super::pump::{Pump, part_unread, say_goodbye};
 use super::shared::{Close, Limits, LinkNumber, NotResumed, Shared, now};
 use super::stream::{OtherEnd, ResumeError, Stream};
 use super::wire::{Handshake, Hello, Refusal, Resume, Welcome, code};
@@ -144,9 +144,11 @@ impl<K: Send + 'static> Hub<K> {
     ///
     /// The socket must refuse messages that are larger than the application allows by itself, and pass text on only if it
     /// is valid UTF-8. `principal` is who opened it, after authentication; its origin has been checked.
-    pub async fn attach<S, E, H>(&self, socket: S, principal: Principal, host: &H)
+    pub async fn attach<S, H>(&self, socket: S, principal: Principal, host: &H)
     where
-        S: Incoming<Item = Result<SocketMessage, E>> + Sink<SocketMessage, Error = E> + Send,
+        S: Incoming<Item = Result<SocketMessage, SocketError>>
+            + Sink<SocketMessage, Error = SocketError>
+            + Send,
         H: Host<K>,
     {
         let mut socket = pin!(socket);
@@ -157,12 +159,15 @@ impl<K: Send + 'static> Hub<K> {
             };
             let hello = tokio::time::timeout(self.inner.options.handshake_timeout, hello(&mut socket));
             match hello.await {
-                Ok(Some(Ok(hello))) => hello,
-                Ok(Some(Err(error))) => {
+                Ok(Ok(hello)) => hello,
+                Ok(Err(NoHello::Gone)) => return,
+                Ok(Err(NoHello::Unreadable(why))) => {
+                    return part_unread(socket, None, Close::unreadable(why, true)).await;
+                }
+                Ok(Err(NoHello::Violation(error))) => {
                     let close = Close::new(code::PROTOCOL_ERROR, &error.to_string());
                     return say_goodbye(socket, None, close).await;
                 }
-                Ok(None) => return,
                 Err(_) => {
                     let close = Close::new(code::TRY_AGAIN, "No hello came in time.");
                     return say_goodbye(socket, None, close).await;
@@ -201,9 +206,11 @@ impl<K: Send + 'static> Hub<K> {
 
     /// Runs one WebSocket without the subprotocol to its end, as a channel without [`Down`](super::ChannelEvent::Down).
     /// Heartbeats are pings.
-    pub async fn attach_plain<S, E, H>(&self, socket: S, principal: Principal, host: &H)
+    pub async fn attach_plain<S, H>(&self, socket: S, principal: Principal, host: &H)
     where
-        S: Incoming<Item = Result<SocketMessage, E>> + Sink<SocketMessage, Error = E> + Send,
+        S: Incoming<Item = Result<SocketMessage, SocketError>>
+            + Sink<SocketMessage, Error = SocketError>
+            + Send,
         H: Host<K>,
     {
         let socket = pin!(socket);

@@ -2,7 +2,7 @@
 
 use futures_util::{Sink, Stream as Incoming, StreamExt};
 
-use super::message::{Message, SocketMessage};
+use super::message::{Message, SocketError, SocketMessage, Unreadable};
 use super::pump::{Departure, Pump};
 use super::shared::{Close, Leave, LinkNumber, Shared};
 use super::wire::{self, Handshake, Hello, ProtocolError, code};
@@ -11,33 +11,54 @@ use crate::LinkEnd;
 /// Codes with which a page says that it goes away (RFC 6455 section 7.4.1).
 const PAGE_CLOSED: [u16; 2] = [1000, 1001];
 
-/// Waits for the hello; `None` if the link ends before.
-pub(super) async fn hello<S, E>(socket: &mut S) -> Option<Result<Hello, ProtocolError>>
+/// Why there is no hello.
+#[derive(Debug)]
+pub(super) enum NoHello {
+    /// The link has ended.
+    Gone,
+    /// What came cannot be read.
+    Unreadable(Unreadable),
+    /// Something else came.
+    Violation(ProtocolError),
+}
+
+impl From<SocketError> for NoHello {
+    fn from(error: SocketError) -> Self {
+        match error {
+            SocketError::Broken => Self::Gone,
+            SocketError::Unreadable(why) => Self::Unreadable(why),
+        }
+    }
+}
+
+/// Waits for the hello.
+pub(super) async fn hello<S>(socket: &mut S) -> Result<Hello, NoHello>
 where
-    S: Incoming<Item = Result<SocketMessage, E>> + Unpin,
+    S: Incoming<Item = Result<SocketMessage, SocketError>> + Unpin,
 {
     let message = loop {
-        match socket.next().await?.ok()? {
+        match socket.next().await.ok_or(NoHello::Gone)?? {
             SocketMessage::Ping | SocketMessage::Pong => {}
             SocketMessage::Text(text) => break Message::Text(text),
             SocketMessage::Binary(bytes) => break Message::Binary(bytes),
-            SocketMessage::Close(_) => return None,
+            SocketMessage::Close(_) => return Err(NoHello::Gone),
         }
     };
-    Some(match wire::Incoming::parse(message) {
-        Ok(wire::Incoming::Handshake(handshake)) => match *handshake {
+    match wire::Incoming::parse(message).map_err(NoHello::Violation)? {
+        wire::Incoming::Handshake(handshake) => match *handshake {
             Handshake::Hello(hello) => Ok(hello),
-            Handshake::Welcome(_) | Handshake::Refused(_) => Err(ProtocolError::OutOfTurn),
+            Handshake::Welcome(_) | Handshake::Refused(_) => {
+                Err(NoHello::Violation(ProtocolError::OutOfTurn))
+            }
         },
-        Ok(_) => Err(ProtocolError::OutOfTurn),
-        Err(error) => Err(error),
-    })
+        _ => Err(NoHello::Violation(ProtocolError::OutOfTurn)),
+    }
 }
 
 /// Runs a link to its end, and tells its stream how that came.
-pub(super) async fn drive<S, E, K>(mut pump: Pump<S, K>, shared: &Shared<K>, link: LinkNumber)
+pub(super) async fn drive<S, K>(mut pump: Pump<S, K>, shared: &Shared<K>, link: LinkNumber)
 where
-    S: Incoming<Item = Result<SocketMessage, E>> + Sink<SocketMessage, Error = E> + Unpin,
+    S: Incoming<Item = Result<SocketMessage, SocketError>> + Sink<SocketMessage, Error = SocketError> + Unpin,
 {
     let _guard = LinkGuard(shared, link);
     let departure = pump.run().await;
@@ -51,6 +72,15 @@ where
             pump.answer_close(frame).await;
         }
         Departure::Broken | Departure::Silent => shared.link_lost(link),
+        Departure::Unreadable(why) => {
+            let resumable = shared.key().is_some();
+            match why {
+                // The client would send it again over the next link.
+                Unreadable::TooLarge => shared.ended_by_client(link, LinkEnd::Lost),
+                Unreadable::NotText | Unreadable::NotWebSocket => shared.link_lost(link),
+            }
+            pump.close_unread(Close::unreadable(why, resumable)).await;
+        }
         Departure::NotReading => {
             shared.link_lost(link);
             pump.close(Close::new(code::NOT_READING, "The client does not read."))

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use super::wire::code;
+
 /// A message of the application. Cloning it does not copy its payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
@@ -75,6 +77,46 @@ impl From<Message> for SocketMessage {
         match message {
             Message::Text(bytes) => Self::Text(bytes),
             Message::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
+
+/// Why nothing more comes from a WebSocket, or goes to it, whichever library it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SocketError {
+    /// The connection is gone.
+    #[error("The connection broke.")]
+    Broken,
+    /// What comes cannot be read. The other end can still be told so.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+/// Why what comes over a WebSocket cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// A message is larger than the application allows.
+    #[error("The message is too large.")]
+    TooLarge,
+    /// A text is not UTF-8.
+    #[error("The text is no UTF-8.")]
+    NotText,
+    /// It breaks RFC 6455 in another way.
+    #[error("This is no WebSocket protocol.")]
+    NotWebSocket,
+}
+
+impl Unreadable {
+    /// The close code that says so to a client: those of RFC 6455 section 7.4.1; but 4413 for a message that is too large for
+    /// a stream, which would come again over the next link.
+    pub(super) fn code(self, resumable: bool) -> u16 {
+        match self {
+            Self::TooLarge if resumable => code::TOO_LARGE,
+            Self::TooLarge => 1009,
+            Self::NotText => 1007,
+            Self::NotWebSocket => 1002,
         }
     }
 }

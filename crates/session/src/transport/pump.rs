@@ -11,12 +11,16 @@ use futures_util::task::AtomicWaker;
 use futures_util::{FutureExt, Sink, SinkExt, Stream as Incoming, StreamExt};
 use tokio::time::Sleep;
 
-use super::message::{Message, SocketMessage};
+use super::message::{Message, SocketError, SocketMessage, Unreadable};
 use super::shared::{Close, Leave, LinkNumber, Outgoing, Shared, now};
 use super::wire;
 
 /// How long the other end may take to answer a close frame.
 const CLOSING: Duration = Duration::from_secs(2);
+
+/// How long a link is kept that cannot be read any more, so that the other end, which may still be sending, reads the close
+/// frame before it learns that nobody listens.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// After so many messages in one go, other tasks get their turn.
 const TURN: usize = 128;
@@ -28,6 +32,8 @@ pub(crate) enum Departure {
     Closed(Option<(u16, String)>),
     /// The socket broke, or ended without a close frame.
     Broken,
+    /// What comes cannot be read.
+    Unreadable(Unreadable),
     /// Nothing was heard for too long.
     Silent,
     /// The other end took nothing for too long.
@@ -94,9 +100,18 @@ impl Wake for Readable {
     }
 }
 
-impl<S, E, K> Pump<S, K>
+impl From<SocketError> for Departure {
+    fn from(error: SocketError) -> Self {
+        match error {
+            SocketError::Broken => Self::Broken,
+            SocketError::Unreadable(why) => Self::Unreadable(why),
+        }
+    }
+}
+
+impl<S, K> Pump<S, K>
 where
-    S: Incoming<Item = Result<SocketMessage, E>> + Sink<SocketMessage, Error = E> + Unpin,
+    S: Incoming<Item = Result<SocketMessage, SocketError>> + Sink<SocketMessage, Error = SocketError> + Unpin,
 {
     /// A pump that begins by writing `first`, if there is one.
     pub(crate) fn new(
@@ -257,7 +272,8 @@ where
                 self.readable.maybe.store(true, Ordering::Relaxed);
                 Ok(Some(message))
             }
-            Poll::Ready(Some(Err(_)) | None) => Err(Departure::Broken),
+            Poll::Ready(Some(Err(error))) => Err(error.into()),
+            Poll::Ready(None) => Err(Departure::Broken),
             Poll::Pending => Ok(None),
         }
     }
@@ -343,6 +359,11 @@ where
         say_goodbye(self.socket, self.waiting, close).await;
     }
 
+    /// Sends a close frame over a link that cannot be read any more.
+    pub(crate) async fn close_unread(self, close: Close) {
+        part_unread(self.socket, self.waiting, close).await;
+    }
+
     /// Answers the close frame that came.
     pub(crate) async fn answer_close(mut self, frame: Option<(u16, String)>) {
         let goodbye = async {
@@ -355,17 +376,12 @@ where
 }
 
 /// Sends a last message, if there is one, and a close frame, and waits a little for the answer.
-pub(crate) async fn say_goodbye<S, E>(mut socket: S, last: Option<SocketMessage>, close: Close)
+pub(crate) async fn say_goodbye<S>(mut socket: S, last: Option<SocketMessage>, close: Close)
 where
-    S: Incoming<Item = Result<SocketMessage, E>> + Sink<SocketMessage, Error = E> + Unpin,
+    S: Incoming<Item = Result<SocketMessage, SocketError>> + Sink<SocketMessage, Error = SocketError> + Unpin,
 {
     let goodbye = async {
-        if let Some(last) = last {
-            socket.feed(last).await?;
-        }
-        socket
-            .send(SocketMessage::Close(Some((close.code, close.reason))))
-            .await?;
+        send_last(&mut socket, last, close).await?;
         while let Some(message) = socket.next().await {
             if matches!(message?, SocketMessage::Close(_)) {
                 break;
@@ -375,4 +391,26 @@ where
     };
     // A client that is gone, or does not answer, is left alone.
     let _ = tokio::time::timeout(CLOSING, goodbye).await;
+}
+
+/// As [`say_goodbye`], on a socket that cannot be read any more: the other end has a moment to read the close frame.
+pub(crate) async fn part_unread<S>(mut socket: S, last: Option<SocketMessage>, close: Close)
+where
+    S: Sink<SocketMessage, Error = SocketError> + Unpin,
+{
+    let sent = tokio::time::timeout(CLOSING, send_last(&mut socket, last, close)).await;
+    if matches!(sent, Ok(Ok(()))) {
+        tokio::time::sleep(LINGER).await;
+    }
+}
+
+async fn send_last<S>(socket: &mut S, last: Option<SocketMessage>, close: Close) -> Result<(), SocketError>
+where
+    S: Sink<SocketMessage, Error = SocketError> + Unpin,
+{
+    if let Some(last) = last {
+        socket.feed(last).await?;
+    }
+    let close = SocketMessage::Close(Some((close.code, close.reason)));
+    socket.send(close).await
 }

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use super::channel::ChannelEvent;
 use super::key::StreamKey;
-use super::message::Message;
+use super::message::{Message, Unreadable};
 use super::stream::{OtherEnd, Received, ResumeError, Stream, weight};
 use super::wire::ProtocolError;
 use crate::LinkEnd;
@@ -38,6 +38,11 @@ impl Close {
             code,
             reason: reason[..reason.floor_char_boundary(123)].to_owned(),
         }
+    }
+
+    /// What is said of `why` to a client that comes with a stream, or without.
+    pub(crate) fn unreadable(why: Unreadable, resumable: bool) -> Self {
+        Self::new(why.code(resumable), &why.to_string())
     }
 }
 

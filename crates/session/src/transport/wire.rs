@@ -65,6 +65,8 @@ pub mod code {
     pub const REPLACED: u16 = 4409;
     /// The stream cannot be resumed.
     pub const REFUSED: u16 = 4410;
+    /// The client sent a message that is larger than the server takes, and would send it again.
+    pub const TOO_LARGE: u16 = 4413;
 }
 
 /// A WebSocket message, told apart.

@@ -5,15 +5,14 @@
     reason = "messages are written where they are said"
 )]
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use chartroom_session::Principal;
-use chartroom_session::transport::SocketMessage;
 use chartroom_session::transport::wire::{Handshake, Hello};
+use chartroom_session::transport::{SocketError, SocketMessage};
 use futures_util::{Sink, Stream};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -262,7 +261,7 @@ struct Socket {
 }
 
 impl Stream for Socket {
-    type Item = Result<SocketMessage, Infallible>;
+    type Item = Result<SocketMessage, SocketError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.incoming.poll_recv(cx).map(|message| message.map(Ok))
@@ -270,23 +269,23 @@ impl Stream for Socket {
 }
 
 impl Sink<SocketMessage> for Socket {
-    type Error = Infallible;
+    type Error = SocketError;
 
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
         // A page that is gone takes everything.
         self.outgoing.poll_reserve(cx).map(|_| Ok(()))
     }
 
-    fn start_send(mut self: Pin<&mut Self>, message: SocketMessage) -> Result<(), Infallible> {
+    fn start_send(mut self: Pin<&mut Self>, message: SocketMessage) -> Result<(), SocketError> {
         let _ = self.outgoing.send_item(message);
         Ok(())
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
         Poll::Ready(Ok(()))
     }
 }

@@ -214,3 +214,36 @@ async fn secrets_are_never_logged() {
         assert!(!log.contains(hidden.as_str()) && !shown.contains(hidden.as_str()));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_too_large_ends_its_stream_because_it_would_come_again() {
+    let mut server = Server::new();
+    let (mut client, mut channel) = server.open().await;
+    client.peer.socket.send_unreadable(Unreadable::TooLarge);
+    assert_eq!(client.peer.close_code().await, Some(4413));
+    assert_eq!(channel.receiver.next().await, LOST);
+    assert_eq!(server.connect().refusal(client.hello()).await, Refusal::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_costs_a_stream_its_link_only() {
+    let mut server = Server::new();
+    let (mut client, mut channel) = server.open().await;
+    for (why, code) in [(Unreadable::NotText, 1007), (Unreadable::NotWebSocket, 1002)] {
+        client.peer.socket.send_unreadable(why);
+        assert_eq!(client.peer.close_code().await, Some(code));
+        assert_eq!(channel.receiver.next().await, DOWN);
+        client.resume(&server).await;
+        assert_eq!(channel.receiver.next().await, UP);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_begins_with_what_cannot_be_read_is_told_so() {
+    let server = Server::new();
+    for (why, code) in [(Unreadable::TooLarge, 4413), (Unreadable::NotText, 1007)] {
+        let mut peer = server.connect();
+        peer.socket.send_unreadable(why);
+        assert_eq!(peer.close_code().await, Some(code));
+    }
+}

@@ -94,3 +94,21 @@ async fn a_hub_that_stops_closes_plain_websockets() {
     assert_eq!(peer.close_code().await, Some(1001));
     assert_eq!(channel.receiver.next().await, LOST);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_client_is_told_why_it_is_not_read_any_more_and_has_time_to_hear_it() {
+    let mut server = Server::new();
+    for (why, code) in [
+        (Unreadable::TooLarge, 1009),
+        (Unreadable::NotText, 1007),
+        (Unreadable::NotWebSocket, 1002),
+    ] {
+        let (mut peer, mut channel) = open(&mut server).await;
+        peer.socket.send_unreadable(why);
+        assert_eq!(channel.receiver.next().await, LOST);
+        assert_eq!(peer.close_code().await, Some(code));
+        let begin = tokio::time::Instant::now();
+        assert!(peer.socket.next().await.is_none());
+        assert_eq!(begin.elapsed(), Duration::from_millis(500));
+    }
+}

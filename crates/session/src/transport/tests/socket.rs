@@ -7,18 +7,16 @@ use std::task::{Context, Poll, Waker};
 
 use futures_util::{Sink, Stream};
 
-use crate::transport::SocketMessage;
+use crate::transport::{SocketError, SocketMessage, Unreadable};
 
 /// Messages that fit into the network.
 const CAPACITY: usize = 8;
 
-/// The network broke.
-#[derive(Debug)]
-pub(super) struct Broken;
-
 #[derive(Debug, Default)]
 struct Direction {
     queue: VecDeque<SocketMessage>,
+    /// What the reader finds when it has read all.
+    unreadable: Option<Unreadable>,
     closed: bool,
     stalled: bool,
     reader: Option<Waker>,
@@ -63,6 +61,15 @@ impl Socket {
     }
 }
 
+impl Socket {
+    /// Sends what the other end cannot read.
+    pub(super) fn send_unreadable(&self, why: Unreadable) {
+        let mut direction = lock(&self.outgoing);
+        direction.unreadable = Some(why);
+        direction.wake();
+    }
+}
+
 impl Drop for Socket {
     /// What this end has sent still arrives; what was sent to it is lost.
     fn drop(&mut self) {
@@ -80,7 +87,7 @@ fn lock(direction: &Mutex<Direction>) -> MutexGuard<'_, Direction> {
 }
 
 impl Stream for Socket {
-    type Item = Result<SocketMessage, Broken>;
+    type Item = Result<SocketMessage, SocketError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut direction = lock(&self.incoming);
@@ -88,6 +95,9 @@ impl Stream for Socket {
             if let Some(message) = direction.queue.pop_front() {
                 direction.writer.take().into_iter().for_each(Waker::wake);
                 return Poll::Ready(Some(Ok(message)));
+            }
+            if let Some(why) = direction.unreadable {
+                return Poll::Ready(Some(Err(why.into())));
             }
             if direction.closed {
                 return Poll::Ready(None);
@@ -99,12 +109,12 @@ impl Stream for Socket {
 }
 
 impl Sink<SocketMessage> for Socket {
-    type Error = Broken;
+    type Error = SocketError;
 
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
         let mut direction = lock(&self.outgoing);
         if direction.closed {
-            return Poll::Ready(Err(Broken));
+            return Poll::Ready(Err(SocketError::Broken));
         }
         if direction.queue.len() < CAPACITY {
             return Poll::Ready(Ok(()));
@@ -113,22 +123,22 @@ impl Sink<SocketMessage> for Socket {
         Poll::Pending
     }
 
-    fn start_send(self: Pin<&mut Self>, message: SocketMessage) -> Result<(), Broken> {
+    fn start_send(self: Pin<&mut Self>, message: SocketMessage) -> Result<(), SocketError> {
         let mut direction = lock(&self.outgoing);
         direction.queue.push_back(message);
         direction.reader.take().into_iter().for_each(Waker::wake);
         Ok(())
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
         Poll::Ready(if lock(&self.outgoing).closed {
-            Err(Broken)
+            Err(SocketError::Broken)
         } else {
             Ok(())
         })
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
         Poll::Ready(Ok(()))
     }
 }

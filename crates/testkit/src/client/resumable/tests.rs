@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use chartroom_session::transport::{
-    Channel, ChannelEvent, Claim, Host, Hub, HubOptions, SUBPROTOCOL, SocketMessage,
+    Channel, ChannelEvent, Claim, Host, Hub, HubOptions, SUBPROTOCOL, SocketError, SocketMessage,
 };
 use chartroom_session::{LinkEnd, Principal};
 use futures_util::{SinkExt, StreamExt};
@@ -85,8 +85,9 @@ async fn serve(tcp: TcpStream, hub: &Hub<()>, ends: mpsc::UnboundedSender<LinkEn
         return;
     };
     let socket = socket
-        .map(|message| message.map(from_tungstenite))
-        .with(|message| std::future::ready(Ok::<_, tungstenite::Error>(to_tungstenite(message))));
+        .map(|message| message.map(from_tungstenite).map_err(|_| SocketError::Broken))
+        .sink_map_err(|_| SocketError::Broken)
+        .with(|message| std::future::ready(Ok::<_, SocketError>(to_tungstenite(message))));
     hub.attach(socket, Principal("anybody".into()), &Echo { ends })
         .await;
 }

@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 use chartroom_icd::messages::{
     FileListRequest, FileListResponse, RasterTileSync, RegisterViewer, RegisterViewerAck, SessionType,
 };
-use chartroom_testkit::client::{Client, ClientError, tile_number};
+use chartroom_testkit::client::{Client, ClientError, ResumableClient, tile_number};
 use chartroom_testkit::fits::{Header, image};
+use chartroom_testkit::server::TestServer;
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::{ICD, ZFP, all, fence, server, server_with_cube};
 
@@ -88,6 +91,39 @@ async fn a_link_that_registers_for_another_session_leaves_its_own_behind() {
     assert!(all::<RasterTileSync>(&fence(&mut client).await).is_empty());
     client.send(FileListRequest::default()).await.unwrap();
     assert!(client.wait::<FileListResponse>().await.unwrap().success);
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_ends_the_connection_with_a_code_and_the_session_waits() {
+    let server = TestServer::start_with(|options| options.max_message_size = 1 << 20)
+        .await
+        .unwrap();
+    let url = server.url().replacen("http", "ws", 1);
+    let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    let (mut sink, mut source) = socket.split();
+    // The server does not read all of it, so the sending may fail.
+    let (_, answer) = tokio::join!(sink.send(Message::binary(vec![0; 1_200_000])), source.next());
+    let Some(Ok(Message::Close(Some(frame)))) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(u16::from(frame.code), 1009);
+
+    // Over another link the message would only come again.
+    let mut page = ResumableClient::register_resumable(server.url(), ICD)
+        .await
+        .unwrap();
+    let id = page.session_id();
+    page.send_raw(Message::binary(vec![0; 2 << 20])).await.unwrap();
+    match page.next().await {
+        Err(ClientError::Closed(reason)) => assert!(reason.starts_with("4413 "), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    let mut again = Client::connect(server.url(), ICD).await.unwrap();
+    let ack = arrive(&mut again, id).await;
+    assert_eq!(
+        (ack.session_id, ack.platform_strings["recovery_level"].as_str()),
+        (id, "warm")
+    );
 }
 
 #[tokio::test]
