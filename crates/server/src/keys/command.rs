@@ -55,10 +55,12 @@ fn command() -> Command {
     let state = Arg::new("state-dir")
         .long("state-dir")
         .value_name("DIR")
+        .global(true)
         .help("The state folder of the server [default: as for the server]");
     let config = Arg::new("config")
         .long("config")
         .value_name("FILE")
+        .global(true)
         .help("TOML file with the server's options");
     let add = Command::new("add")
         .about("Make a key, and print it once")
@@ -89,14 +91,12 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommands(
-            [
-                add,
-                Command::new("list").about("Show the names, permissions and times of all keys"),
-                revoke,
-            ]
-            .map(|command| command.arg(state.clone()).arg(config.clone())),
-        )
+        .args([state, config])
+        .subcommands([
+            add,
+            Command::new("list").about("Show the names, permissions and times of all keys"),
+            revoke,
+        ])
 }
 
 fn name(matches: &ArgMatches) -> Result<&str, ServerError> {

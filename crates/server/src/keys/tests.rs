@@ -53,6 +53,26 @@ fn a_key_is_shown_once_and_only_its_hash_is_kept() {
 }
 
 #[test]
+fn the_state_folder_may_be_named_before_the_action_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().to_str().unwrap();
+    let config = folder.path().join("chartroom.toml");
+    fs::write(&config, format!("state_dir = {state:?}")).unwrap();
+    let run = |words: &[&str]| {
+        let words = ["chartroom", "keys"].iter().chain(words).map(OsString::from);
+        let mut output = Vec::new();
+        run(words, |_| None, &mut output, &mut Vec::new()).unwrap();
+        String::from_utf8(output).unwrap()
+    };
+    run(&["--state-dir", state, "add", "ada"]);
+    run(&["--config", config.to_str().unwrap(), "add", "bob"]);
+    for words in [["--state-dir", state, "list"], ["list", "--state-dir", state]] {
+        let list = run(&words);
+        assert!(list.contains("ada") && list.contains("bob"), "{list}");
+    }
+}
+
+#[test]
 fn a_running_server_knows_of_every_change_at_the_next_use() {
     let folder = tempfile::tempdir().unwrap();
     let ring = ring(folder.path());
