@@ -119,6 +119,7 @@ fn record(number: u32) -> Record {
         stream: Some(Stream {
             name: format!("{number:016x}"),
             secret_hash: [7; 32],
+            opener: "ann@example.org".to_owned(),
         }),
         state: State::Live,
         body: Bytes::from(vec![0x5A; 1500]),

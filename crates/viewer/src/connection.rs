@@ -129,14 +129,19 @@ impl Connection {
     }
 
     /// Goes on with a conversation that an earlier life of the server began: the client does not know that there was
-    /// another one, and does not register again. What it may still wait for is sent again.
+    /// another one, and does not register again. What it may still wait for is sent again. The session belongs to `owner`,
+    /// who had proved who it was when it was registered, and may do what it may do now.
     ///
     /// # Errors
     /// [`SessionError`] if no session can be had.
-    pub async fn revive(&mut self, id: SessionId, version: IcdVersion) -> Result<Attachment, SessionError> {
+    pub async fn revive(
+        &mut self,
+        id: SessionId,
+        owner: Principal,
+        version: IcdVersion,
+    ) -> Result<Attachment, SessionError> {
         self.version = version;
-        let principal = self.link.principal().clone();
-        let grant = self.access.grant(principal, String::new()).await;
+        let grant = self.access.grant(owner, String::new()).await;
         // Whoever may come in no longer has no session to go on with.
         let grant = grant.map_err(|_| SessionError::Ended)?;
         let found = self

@@ -46,8 +46,8 @@ pub(super) async fn converse(
     let Channel { receiver, sender } = channel;
     let (instructions, waiting) = mpsc::channel(WAITING_ANSWERS);
     let settlement = sender.stream().is_some().then(|| Ledger::new(sender.clone()));
-    if let Some(Revival { id, version }) = revival {
-        match connection.revive(id, version).await {
+    if let Some(Revival { id, owner, version }) = revival {
+        match connection.revive(id, owner, version).await {
             Ok(attachment) => {
                 // The queue is empty: there is room.
                 let _ = instructions.send(Instruction::Attach(attachment)).await;

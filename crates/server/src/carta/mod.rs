@@ -134,6 +134,7 @@ impl SocketService for CartaService {
 #[derive(Debug)]
 pub(crate) struct Revival {
     id: SessionId,
+    owner: Principal,
     version: IcdVersion,
 }
 
@@ -152,6 +153,7 @@ impl Parts {
         let stream = stream.map(|key| Stream {
             name: key.name.to_string(),
             secret_hash: *key.secret_hash.as_bytes(),
+            opener: principal.0.to_string(),
         });
         Connection::new(
             self.viewer.clone(),
@@ -172,8 +174,9 @@ impl Parts {
             }
         };
         let (id, record) = found?;
-        let proven = SecretHash::from_bytes(record.stream?.secret_hash) == claim.key.secret_hash
-            && record.owner == *claim.principal.0;
+        let stream = record.stream?;
+        let proven = SecretHash::from_bytes(stream.secret_hash) == claim.key.secret_hash
+            && stream.opener == *claim.principal.0;
         if !proven {
             tracing::warn!(session = %id, stream = name, "somebody claimed a stream without its secret");
             return None;
@@ -181,7 +184,8 @@ impl Parts {
         // A session that is in memory is not to be had by an old stream: it has another one, or none.
         let stored = matches!(self.registry.state(id), Some(SessionState::Stored { .. }));
         let version = IcdVersion::try_from(record.client_version).ok()?;
-        stored.then_some(Revival { id, version })
+        let owner = Principal(record.owner.into());
+        stored.then_some(Revival { id, owner, version })
     }
 }
 

@@ -496,6 +496,7 @@ fn stream(name: &str) -> Option<Stream> {
     Some(Stream {
         name: name.to_owned(),
         secret_hash: [9; 32],
+        opener: "ann".to_owned(),
     })
 }
 

@@ -2,21 +2,22 @@
 //!
 //! | part | encoding |
 //! |---|---|
-//! | format | one byte, [`FORMAT`] |
+//! | format | one byte: 1, or 2 if the stream says who opened it |
 //! | client version | 16 bits, little-endian |
 //! | state | 0, or 1 and the milliseconds since 1970, 64 bits, little-endian |
 //! | owner | text |
-//! | stream | 0, or 1, the name as text, and 32 bytes |
+//! | stream | 0, or 1, the name as text, and 32 bytes; in format 2 then the opener as text |
 //! | body | everything that follows |
 //!
-//! Text is UTF-8 after its length in bytes, 32 bits, little-endian. There is one encoding for each record.
+//! Text is UTF-8 after its length in bytes, 32 bits, little-endian. There is one encoding for each record: format 2 is for
+//! streams that somebody else than the owner opened, so that releases that do not know it read all other records.
 
 use bytes::Bytes;
 
 use super::Timestamp;
 
-/// The format that this release writes, and the newest that it reads.
-const FORMAT: u8 = 1;
+/// The newest format that this release reads.
+const FORMAT: u8 = 2;
 
 /// All that is needed to bring a session back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,9 @@ pub struct Stream {
     pub name: String,
     /// The SHA-256 hash of its secret.
     pub secret_hash: [u8; 32],
+    /// The principal that opened it, and has to come back. It is not the owner of a session that was registered with an access
+    /// key over a link of somebody else.
+    pub opener: String,
 }
 
 /// Whether somebody uses a session.
@@ -85,7 +89,8 @@ impl Record {
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let mut out = Vec::with_capacity(64 + self.owner.len() + self.body.len());
-        out.push(FORMAT);
+        let foreign = self.stream.as_ref().filter(|stream| stream.opener != self.owner);
+        out.push(if foreign.is_some() { 2 } else { 1 });
         out.extend_from_slice(&self.client_version.to_le_bytes());
         match self.state {
             State::Live => out.push(0),
@@ -101,6 +106,9 @@ impl Record {
                 out.push(1);
                 put_text(&mut out, &stream.name);
                 out.extend_from_slice(&stream.secret_hash);
+                if foreign.is_some() {
+                    put_text(&mut out, &stream.opener);
+                }
             }
         }
         out.extend_from_slice(&self.body);
@@ -133,10 +141,17 @@ impl Record {
             Some(Stream {
                 name: reader.text("stream name")?,
                 secret_hash: reader.array("secret hash")?,
+                opener: match format {
+                    1 => owner.clone(),
+                    _ => reader.text("opener")?,
+                },
             })
         } else {
             None
         };
+        if (format == 2) != stream.as_ref().is_some_and(|stream| stream.opener != owner) {
+            return Err(RecordError::Damaged { field: "opener" });
+        }
         Ok(Self {
             owner,
             client_version,
@@ -193,8 +208,8 @@ mod tests {
     use super::*;
 
     fn records() -> impl Strategy<Value = Record> {
-        let stream =
-            (any::<String>(), any::<[u8; 32]>()).prop_map(|(name, secret_hash)| Stream { name, secret_hash });
+        let opener = proptest::option::of(any::<String>());
+        let stream = (any::<String>(), any::<[u8; 32]>(), opener);
         let state = proptest::option::of(any::<u64>()).prop_map(|until| {
             until.map_or(State::Live, |until| State::Parked {
                 until: Timestamp(until),
@@ -209,9 +224,13 @@ mod tests {
             body,
         )
             .prop_map(|(owner, client_version, stream, state, body)| Record {
-                owner,
                 client_version,
-                stream,
+                stream: stream.map(|(name, secret_hash, opener)| Stream {
+                    name,
+                    secret_hash,
+                    opener: opener.unwrap_or_else(|| owner.clone()),
+                }),
+                owner,
                 state,
                 body: body.into(),
             })
@@ -228,7 +247,7 @@ mod tests {
             // Mostly what could be a record, so that more than the first byte is looked at.
             for (position, byte) in bytes.iter_mut().enumerate() {
                 match position {
-                    0 => *byte %= 3,
+                    0 => *byte %= 4,
                     3 | 8 => *byte %= 2,
                     5..8 => *byte = 0,
                     4 => *byte %= 8,
@@ -258,6 +277,7 @@ mod tests {
             stream: Some(Stream {
                 name: "s1".into(),
                 secret_hash: [7; 32],
+                opener: "ann".into(),
             }),
             state: State::Parked {
                 until: Timestamp(0x0102),
@@ -271,11 +291,18 @@ mod tests {
         expected.extend_from_slice(&[7; 32]);
         expected.extend_from_slice(b"body");
         assert_eq!(record.encode(), expected);
+
+        let mut foreign = record;
+        foreign.stream.as_mut().unwrap().opener = "bob".into();
+        expected[0] = 2;
+        let end = expected.len() - 4;
+        expected.splice(end..end, *b"\x03\0\0\0bob");
+        assert_eq!(foreign.encode(), expected);
     }
 
     #[test]
     fn a_record_of_a_newer_release_is_refused_by_its_format() {
-        let newer = Bytes::from_static(&[2, 255, 255]);
-        assert_eq!(Record::decode(&newer), Err(RecordError::Newer { found: 2 }));
+        let newer = Bytes::from_static(&[3, 255, 255]);
+        assert_eq!(Record::decode(&newer), Err(RecordError::Newer { found: 3 }));
     }
 }

@@ -20,6 +20,7 @@ fn stream(name: &str) -> Option<Stream> {
     Some(Stream {
         name: name.into(),
         secret_hash: HASH,
+        opener: "ann".into(),
     })
 }
 

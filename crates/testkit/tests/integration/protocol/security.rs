@@ -2,13 +2,14 @@
 //! the server more than they are worth.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use chartroom_icd::messages::{
     FileListRequest, FileListResponse, RegisterViewer, RegisterViewerAck, SaveFile, SaveFileAck,
     ServerFeatureFlags, SessionType,
 };
-use chartroom_testkit::client::{Client, ClientError};
+use chartroom_testkit::client::{Client, ClientError, Link, ResumableClient};
 use chartroom_testkit::server::TestServer;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -21,7 +22,6 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-#[cfg(target_os = "linux")]
 use super::elsewhere::Elsewhere;
 use super::{ICD, server, server_with_cube, wish};
 
@@ -29,23 +29,29 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Makes an access key.
 fn key(server: &TestServer, name: &str, permissions: &str) -> String {
-    let state = format!("--state-dir={}", server.outside().join("state").display());
-    let words = [
-        "chartroom",
-        "keys",
-        "add",
-        name,
-        "--permissions",
-        permissions,
-        &state,
-    ];
+    key_in(&server.outside().join("state"), name, permissions)
+}
+
+/// Makes an access key of a server with this state folder.
+fn key_in(state: &Path, name: &str, permissions: &str) -> String {
+    keys(state, &["add", name, "--permissions", permissions])
+        .trim_end()
+        .to_owned()
+}
+
+/// Runs `chartroom keys` for a server with this state folder, and gives what it wrote.
+fn keys(state: &Path, words: &[&str]) -> String {
+    let state = format!("--state-dir={}", state.display());
+    let words = ["chartroom", "keys", &state]
+        .into_iter()
+        .chain(words.iter().copied());
     let mut output = Vec::new();
     chartroom::keys::run(words.map(OsString::from), |_| None, &mut output, &mut Vec::new()).unwrap();
-    String::from_utf8(output).unwrap().trim_end().to_owned()
+    String::from_utf8(output).unwrap()
 }
 
 /// Registers with a key, which may be empty.
-async fn arrive(client: &mut Client, session_id: u32, api_key: &str) -> RegisterViewerAck {
+async fn arrive<L: Link>(client: &mut Client<L>, session_id: u32, api_key: &str) -> RegisterViewerAck {
     let wish = RegisterViewer {
         session_id,
         api_key: api_key.to_owned(),
@@ -111,6 +117,36 @@ async fn the_number_of_somebody_elses_session_gives_a_new_session_and_leaves_tha
     assert_ne!(arrive(&mut thief, id, &bob).await.session_id, id);
     owner.send(FileListRequest::default()).await.unwrap();
     assert!(owner.wait::<FileListResponse>().await.unwrap().success);
+}
+
+#[tokio::test]
+async fn a_stream_whose_session_belongs_to_a_key_outlives_a_killed_server_unless_the_key_is_revoked() {
+    for revoked in [false, true] {
+        let mut server = Elsewhere::start().await;
+        let ada = key_in(&server.state(), "ada", "write");
+        let mut client = ResumableClient::open_stream(&server.url, ICD).await.unwrap();
+        let id = arrive(&mut client, 0, &ada).await.session_id;
+        server.kill().await;
+        if revoked {
+            keys(&server.state(), &["revoke", "ada"]);
+        }
+        server.start_again().await;
+        client.send(FileListRequest::default()).await.unwrap();
+        let answer = client.wait::<FileListResponse>().await;
+        if revoked {
+            let Err(ClientError::Closed(reason)) = answer else {
+                panic!("{answer:?}");
+            };
+            assert!(reason.starts_with("4410 "), "{reason}");
+            continue;
+        }
+        assert!(answer.unwrap().success);
+        // It is still hers: nobody gets it without her key.
+        let mut owner = Client::connect(&server.url, ICD).await.unwrap();
+        assert_ne!(arrive(&mut owner, id, "").await.session_id, id);
+        let mut hers = Client::connect(&server.url, ICD).await.unwrap();
+        assert_eq!(arrive(&mut hers, id, &ada).await.session_id, id);
+    }
 }
 
 /// A WebSocket that speaks the resumable subprotocol.
