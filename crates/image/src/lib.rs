@@ -26,4 +26,4 @@ pub use open::{OpenImage, OpenOptions, describe, open};
 pub use probe::{FileKind, probe, probe_file, probe_folder, probe_open};
 pub use section::Section;
 pub use source::{ImageSource, Interrupt, never};
-pub use spill::{SpillSpace, SpilledSource};
+pub use spill::SpillSpace;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::bytes::{ByteSource, FileSource};
+use crate::open::Place;
 use crate::{ImageError, Interrupt};
 
 /// How much is unpacked between two looks at the interrupt, in bytes.
@@ -77,30 +78,31 @@ impl Drop for Share {
 
 /// An unpacked file.
 #[derive(Debug)]
-pub struct SpilledSource {
+pub(crate) struct SpilledSource {
     file: FileSource,
     _share: Share,
 }
 
 impl SpilledSource {
-    /// Unpacks the gzip file at `path`.
+    /// Unpacks the gzip file at `place`.
     ///
     /// # Errors
     /// [`ImageError::TooLarge`] if it does not fit into the space that is left, [`ImageError::Malformed`] if the gzip
     /// stream is damaged or cut off, [`ImageError::Interrupted`], [`ImageError::NotFound`], [`ImageError::Io`].
-    pub fn unpack(
-        path: &Path,
+    pub(crate) fn unpack(
+        place: Place<'_>,
         space: &Arc<SpillSpace>,
         interrupt: Interrupt<'_>,
     ) -> Result<Self, ImageError> {
-        let mut packed = gzip_reader(path)?;
+        let mut packed = gzip_reader(place)?;
         let mut share = Share {
             space: Arc::clone(space),
             bytes: 0,
         };
-        let folder_error = |source| ImageError::Io {
-            path: space.folder.clone(),
-            source,
+        // The user named the packed file, and has to know nothing of the folder.
+        let folder_error = |error: io::Error| {
+            let reason = format!("folder {}: {error}", space.folder.display());
+            place.io(io::Error::other(reason))
         };
         let mut file = tempfile::tempfile_in(&space.folder).map_err(folder_error)?;
         let mut buffer = vec![0; STEP];
@@ -110,21 +112,21 @@ impl SpilledSource {
             }
             let filled = packed
                 .read(&mut buffer)
-                .map_err(|error| unpack_error(path, error))?;
+                .map_err(|error| unpack_error(place.name, error))?;
             let Some(unpacked) = buffer.get(..filled).filter(|unpacked| !unpacked.is_empty()) else {
                 break;
             };
             if !share.grow(filled as u64) {
                 let reason = format!(
                     "{} does not fit, unpacked, into the {} bytes that are kept for unpacked files.",
-                    path.display(),
+                    place.name.display(),
                     space.quota
                 );
                 return Err(ImageError::TooLarge { reason });
             }
             file.write_all(unpacked).map_err(folder_error)?;
         }
-        let file = FileSource::from_file(file, path.to_owned()).map_err(folder_error)?;
+        let file = FileSource::from_file(file, place.name.to_owned()).map_err(folder_error)?;
         Ok(Self { file, _share: share })
     }
 }
@@ -144,22 +146,22 @@ impl ByteSource for SpilledSource {
 }
 
 /// The unpacked bytes of a gzip file as a stream.
-pub(crate) fn gzip_reader(path: &Path) -> Result<MultiGzDecoder<BufReader<File>>, ImageError> {
-    let file = File::open(path).map_err(|source| ImageError::io(path, source))?;
+pub(crate) fn gzip_reader(place: Place<'_>) -> Result<MultiGzDecoder<BufReader<File>>, ImageError> {
+    let file = File::open(place.path).map_err(|source| place.io(source))?;
     Ok(MultiGzDecoder::new(BufReader::with_capacity(64 << 10, file)))
 }
 
 /// Tells damage in the gzip stream from trouble with the disk.
-pub(crate) fn unpack_error(path: &Path, error: io::Error) -> ImageError {
+pub(crate) fn unpack_error(name: &Path, error: io::Error) -> ImageError {
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     match error.kind() {
         UnexpectedEof => ImageError::Malformed {
-            reason: format!("{}: the gzip stream is cut off.", path.display()),
+            reason: format!("{}: the gzip stream is cut off.", name.display()),
         },
         InvalidData | InvalidInput => ImageError::Malformed {
-            reason: format!("{}: the gzip stream is damaged ({error}).", path.display()),
+            reason: format!("{}: the gzip stream is damaged ({error}).", name.display()),
         },
-        _ => ImageError::io(path, error),
+        _ => ImageError::io(name, error),
     }
 }
 
@@ -186,7 +188,7 @@ mod tests {
         let bytes: Vec<u8> = (0..1_000_000u32).map(|n| (n / 7) as u8).collect();
         let (_folder, space) = space(1_000_000);
         let file = packed(&bytes);
-        let source = SpilledSource::unpack(file.path(), &space, &never).unwrap();
+        let source = SpilledSource::unpack(file.path().into(), &space, &never).unwrap();
         let mut part = [0; 100];
         source.read_at(900_000, &mut part).unwrap();
         assert_eq!(part, bytes[900_000..900_100]);
@@ -199,7 +201,7 @@ mod tests {
     fn what_grows_beyond_the_quota_is_refused_and_leaves_nothing() {
         let (folder, space) = space(1 << 20);
         let bomb = packed(&vec![0; 100 << 20]);
-        let error = SpilledSource::unpack(bomb.path(), &space, &never).unwrap_err();
+        let error = SpilledSource::unpack(bomb.path().into(), &space, &never).unwrap_err();
         assert!(matches!(error, ImageError::TooLarge { .. }), "{error}");
         assert_eq!(
             (space.used(), std::fs::read_dir(folder.path()).unwrap().count()),
@@ -213,7 +215,7 @@ mod tests {
         let file = packed(&vec![0; 10 << 20]);
         let polls = AtomicU64::new(0);
         let interrupt = || polls.fetch_add(1, Ordering::Relaxed) == 3;
-        let error = SpilledSource::unpack(file.path(), &space, &interrupt).unwrap_err();
+        let error = SpilledSource::unpack(file.path().into(), &space, &interrupt).unwrap_err();
         assert!(matches!(error, ImageError::Interrupted));
         assert_eq!(space.used(), 0);
     }
@@ -229,7 +231,7 @@ mod tests {
         for bytes in [&whole[..whole.len() / 2], &bent] {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), bytes).unwrap();
-            let error = SpilledSource::unpack(file.path(), &space, &never).unwrap_err();
+            let error = SpilledSource::unpack(file.path().into(), &space, &never).unwrap_err();
             assert!(matches!(error, ImageError::Malformed { .. }), "{error}");
         }
     }

@@ -65,6 +65,11 @@ impl Folders {
         &self.top
     }
 
+    /// How clients know the file at `path`, as [`Folders::file`] gave it.
+    pub(crate) fn name<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.top).unwrap_or(path)
+    }
+
     /// The folder that a client calls `directory`.
     pub(crate) fn folder(&self, directory: &str) -> Result<Folder, ViewerError> {
         let (path, name) = self.resolve(directory)?;

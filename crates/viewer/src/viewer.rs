@@ -66,7 +66,9 @@ struct FileKey {
 impl Viewer {
     /// A viewer without sessions.
     #[must_use]
-    pub fn new(options: ViewerOptions, scheduler: Scheduler) -> Self {
+    pub fn new(mut options: ViewerOptions, scheduler: Scheduler) -> Self {
+        // Clients must not learn where on the machine their files are.
+        options.open.root = Some(options.folders.top().to_owned());
         let cache = Arc::new(Cache::new(options.cache_bytes));
         Self(Arc::new(Shared {
             options,
@@ -106,7 +108,7 @@ impl Shared {
         interrupt: chartroom_image::Interrupt<'_>,
     ) -> Result<Arc<Image>, ViewerError> {
         let metadata = std::fs::metadata(path).map_err(|_| ViewerError::Missing {
-            path: path.to_owned(),
+            path: self.options.folders.name(path).to_owned(),
         })?;
         let key = FileKey {
             path: path.to_owned(),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::ByteSource;
 use crate::ImageError;
+use crate::open::Place;
 
 /// A file, read by position without moving a cursor, so that many threads may read at once.
 #[derive(Debug)]
@@ -21,22 +22,24 @@ impl FileSource {
     /// # Errors
     /// [`ImageError::NotFound`] or [`ImageError::Io`]; [`ImageError::Unsupported`] if it is not a regular file.
     pub fn open(path: &Path) -> Result<Self, ImageError> {
+        Self::open_as(path.into())
+    }
+
+    pub(crate) fn open_as(place: Place<'_>) -> Result<Self, ImageError> {
+        let Place { path, name } = place;
         // Asked before opening: opening a named pipe would wait for a writer.
-        let metadata = std::fs::metadata(path).map_err(|source| ImageError::io(path, source))?;
+        let metadata = std::fs::metadata(path).map_err(|source| place.io(source))?;
         if !metadata.is_file() {
             return Err(ImageError::Unsupported {
-                reason: format!("{} is not a regular file.", path.display()),
+                reason: format!("{} is not a regular file.", name.display()),
             });
         }
-        let file = File::open(path).map_err(|source| ImageError::io(path, source))?;
-        let len = file
-            .metadata()
-            .map_err(|source| ImageError::io(path, source))?
-            .len();
+        let file = File::open(path).map_err(|source| place.io(source))?;
+        let len = file.metadata().map_err(|source| place.io(source))?.len();
         Ok(Self {
             file,
             len,
-            path: path.to_owned(),
+            path: name.to_owned(),
         })
     }
 

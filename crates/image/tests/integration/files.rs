@@ -79,6 +79,53 @@ fn what_cannot_be_opened_is_said_in_a_sentence_that_names_the_file() {
 }
 
 #[test]
+fn errors_name_files_by_their_path_below_the_root_and_tell_nothing_of_what_is_above() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("deep");
+    std::fs::create_dir(&below).unwrap();
+    let file = fixtures().remove(0).file;
+    let packed = gzip(&file);
+    let options = |spill: &Path, quota| OpenOptions {
+        root: Some(folder.path().to_owned()),
+        spill: Some(Arc::new(SpillSpace::new(spill.to_owned(), quota))),
+        ..OpenOptions::default()
+    };
+    let roomy = options(folder.path(), 1 << 20);
+    let full = options(folder.path(), 1);
+    let gone = options(&folder.path().join("gone"), 1 << 20);
+    let outside = folder.path().to_str().unwrap();
+    for (bytes, options) in [
+        (&b"hello"[..], &roomy),
+        (b"\x89HDF\r\n\x1a\n", &roomy),
+        (b"SIMPLE  =", &roomy),
+        (&file[..2000], &roomy),
+        (&packed[..packed.len() / 2], &roomy),
+        (&packed, &full),
+        (&packed, &gone),
+    ] {
+        let path = write(&below, "odd", bytes);
+        let errors = [
+            open(&path, "", options, &never).err(),
+            open(&path, "99", options, &never).err(),
+            describe(&path, options, &never).err(),
+        ];
+        assert!(errors[0].is_some());
+        for error in errors.into_iter().flatten() {
+            let message = error.to_string();
+            assert!(message.contains("deep/odd"), "{message}");
+            assert!(!message.contains(outside), "{message}");
+        }
+    }
+    let missing = open(&below.join("missing"), "", &roomy, &never).unwrap_err();
+    assert_eq!(missing.to_string(), "File deep/missing does not exist.");
+    let top = open(folder.path(), "", &roomy, &never).unwrap_err();
+    assert_eq!(
+        top.to_string(),
+        "Unsupported format: / is not an image of a known format."
+    );
+}
+
+#[test]
 fn opening_and_describing_can_be_cancelled() {
     let folder = tempfile::tempdir().unwrap();
     let space = Arc::new(SpillSpace::new(folder.path().to_owned(), 1 << 20));

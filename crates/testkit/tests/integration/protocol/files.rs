@@ -264,10 +264,21 @@ async fn files_that_cannot_be_opened_are_refused_with_a_sentence_and_the_session
         client.send(request).await.unwrap();
         let ack = client.wait::<OpenFileAck>().await.unwrap();
         assert!(!ack.success && ack.file_id == 5, "{file}");
-        assert!(is_sentence(&ack.message), "{file}: {}", ack.message);
         let info = info(&mut client, file, hdu).await;
         assert!(!info.success, "{file} {hdu}");
-        assert!(is_sentence(&info.message), "{file}: {}", info.message);
+        for message in [&ack.message, &info.message] {
+            assert!(is_sentence(message), "{file}: {message}");
+            assert!(
+                !message.contains(server.outside().to_str().unwrap()),
+                "where files are is nobody's business: {message}"
+            );
+            if file == "notes.txt" {
+                assert_eq!(
+                    message,
+                    "Unsupported format: notes.txt is not an image of a known format."
+                );
+            }
+        }
     }
     let expression = OpenFile {
         directory: "/".into(),
@@ -523,6 +534,11 @@ async fn a_file_that_is_cut_short_while_it_is_open_leads_to_errors_and_nothing_e
     assert!(!errors.is_empty());
     for error in errors {
         assert!(is_sentence(&error.message), "{}", error.message);
+        assert!(
+            !error.message.contains(server.outside().to_str().unwrap()),
+            "{}",
+            error.message
+        );
     }
     client.send(super::channel(0, 1, &[0])).await.unwrap();
     assert_eq!(client.tiles().await.unwrap().0.channel, 1);
