@@ -21,6 +21,7 @@ mod link;
 pub mod logging;
 pub mod memory;
 mod metrics;
+pub mod open_files;
 pub mod options;
 mod percent;
 mod permissions;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use chartroom::{Options, ServerError, keys, logging, options, script};
+use chartroom::{Options, ServerError, keys, logging, open_files, options, script};
 
 /// How long work on other threads may take to notice that the server has stopped.
 const LAST_WAIT: Duration = Duration::from_millis(500);
@@ -100,6 +100,7 @@ fn manage_keys() -> Result<(), ServerError> {
 fn serve() -> Result<(), ServerError> {
     let options = Options::from_sources(env::args_os(), |name| env::var(name).ok())?;
     logging::start(&options);
+    open_files::allow_as_many_as_possible();
     let system = |what| move |source| ServerError::System { what, source };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

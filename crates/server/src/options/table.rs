@@ -431,8 +431,9 @@ pub(super) const TABLE: &[Row] = &[
     Row {
         name: "connections-per-address",
         kind: Kind::Value("COUNT"),
-        default: Preset::Set("512"),
-        help: "How many connections one address may hold at once; 0 for any number.",
+        default: Preset::Set("4096"),
+        help: "How many connections one address may hold at once; 0 for any number. Everybody behind one proxy, or one \
+               router with address translation, has the same address.",
         apply: |options, text| {
             options.connections_per_address = values::optional_count(text)?;
             Ok(())

@@ -85,6 +85,48 @@ fn run_and_end(signal: &str) -> Duration {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_crowd_of_pages_behind_one_address_finds_room_without_any_option() {
+    const PAGES: usize = 1100;
+    let folder = tempfile::tempdir().unwrap();
+    let plain = command(folder.path());
+    let mut child = Command::new("sh");
+    child
+        // As many systems have it; the test itself, which holds the other ends, needs more.
+        .args(["-c", "ulimit -Sn 1024 && exec \"$0\" \"$@\""])
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .env_clear()
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = child.spawn().unwrap();
+    let (line, _rest) = first_line(&mut child);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    let open_files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    let [soft, hard] = [3, 4].map(|at| open_files.split_whitespace().nth(at).unwrap());
+    assert_eq!(soft, hard, "{open_files}");
+
+    chartroom::open_files::allow_as_many_as_possible();
+    let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap();
+    let mut held: Vec<_> = (0..PAGES)
+        .map(|_| std::net::TcpStream::connect(address).unwrap())
+        .collect();
+    for page in &mut held {
+        std::io::Write::write_all(page, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let mut start = [0u8; 12];
+        page.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
+    }
+    drop(held);
+    end(&mut child, "-TERM");
+}
+
+#[test]
 #[cfg(unix)]
 fn the_line_has_the_prefix_and_no_token_where_none_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
