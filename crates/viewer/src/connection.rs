@@ -277,7 +277,8 @@ impl Connection {
                 return Ok(refuse(request_id, version, sentence));
             }
         };
-        // A link that registers again without an identity keeps the session that it has.
+        // A link that registers again without an identity keeps the session that it has, and is told so: a client that is
+        // answered "new" would take what is open for closed.
         let own = match &self.standing {
             Standing::Registered(own) => Some(own.id),
             Standing::Unregistered | Standing::Refused => None,
@@ -296,11 +297,7 @@ impl Connection {
         if own.is_some_and(|own| own != found.id) {
             self.leave(LinkEnd::Lost);
         }
-        let arrival = if wish.session_id == 0 {
-            Arrival::New
-        } else {
-            found.arrival
-        };
+        let arrival = found.arrival;
         tracing::info!(session = %found.id, ?arrival, version = version.number(), "client registered");
         let ack = self.acknowledgement(found.id, arrival, grant);
         self.version = version;

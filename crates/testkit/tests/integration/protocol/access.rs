@@ -7,7 +7,7 @@ use chartroom_testkit::client::{Client, ClientError};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::{ICD, is_sentence, server};
+use super::{ICD, is_sentence, server, server_with_cube, wish};
 
 /// WEB_ASSEMBLY and WEB_GL.
 const FEATURES: u32 = 5;
@@ -94,6 +94,21 @@ async fn access_carta_same_id_twice() {
         assert_welcome(&ack, SessionType::Resumed);
         assert_eq!(ack.session_id, 9999);
     }
+}
+
+#[tokio::test]
+async fn a_page_that_registers_anew_over_the_link_that_it_has_is_told_that_it_keeps_its_session() {
+    let (_server, mut client) = server_with_cube().await;
+    let id = client.session_id();
+    client.open("", "cube.fits", 3).await.unwrap();
+    let ack = register(&mut client, ICD, 0, FEATURES).await;
+    assert_welcome(&ack, SessionType::Resumed);
+    assert_eq!(
+        (ack.session_id, ack.platform_strings["recovery_level"].as_str()),
+        (id, "warm")
+    );
+    client.send(wish(3, &[0])).await.unwrap();
+    assert_eq!(client.tiles().await.unwrap().0.file_id, 3);
 }
 
 #[tokio::test]
