@@ -335,8 +335,12 @@ async fn requests_that_come_faster_than_they_are_served_do_not_pile_up() {
     let reading = tokio::spawn(async move {
         let mut answers = 0;
         while answers < REQUESTS + 1 {
-            assert!(stream.next().await.unwrap().unwrap().is_binary());
-            answers += 1;
+            match stream.next().await.unwrap().unwrap() {
+                Message::Binary(_) => answers += 1,
+                // On a busy machine it takes so long that the server asks whether the client lives.
+                Message::Ping(_) => {}
+                other => panic!("{other:?}"),
+            }
         }
     });
     let info = Request::from(FileInfoRequest {
