@@ -14,18 +14,19 @@
 //! name (HTTP's `Idempotency-Key`): those are remembered for a while, whatever became of them, so that the same call that
 //! comes again is never carried out twice.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{AddAssign, SubAssign};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod call;
+mod memory;
 
-use chartroom_icd::ServerMessage;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use chartroom_icd::messages::ScriptingRequest;
 use chartroom_session::LinkEnd;
 
-use super::record::{Progress, Record, Remembered};
+use self::call::{Call, Name, Stage, Sum, content, cost, size, tell_all};
+pub(super) use self::call::{Errand, Told};
+pub(crate) use self::call::{Outcome, Ticket};
 use super::{Cause, ScriptAnswer, ScriptCall, ScriptError};
-use crate::hash::fnv;
 
 /// For how many seconds calls with a name are remembered.
 pub(super) const REMEMBERED_FOR: u64 = 600;
@@ -45,40 +46,6 @@ pub(super) const WRITTEN_ANSWER: usize = 16 << 10;
 /// Ids are written down in steps of so many, and as many are left out, so that none is given twice, not even by a process
 /// that was killed before it wrote the last ones down.
 const STEP: i32 = 1 << 16;
-
-/// Says whether a link has taken a request.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Ticket(Arc<AtomicBool>);
-
-impl Ticket {
-    /// A link takes the request.
-    pub(crate) fn take(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    fn is_taken(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-/// What a waiter is told.
-pub(crate) type Outcome = Result<ScriptAnswer, ScriptError>;
-
-/// Those who are to be told something, and what.
-pub(super) type Told<W> = Vec<(W, Outcome)>;
-
-/// A request that is to go to the page.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Errand {
-    pub(super) request: Arc<ScriptingRequest>,
-    pub(super) ticket: Ticket,
-}
-
-impl PartialEq for Ticket {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
 
 /// Somebody's place among those who wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,145 +75,6 @@ pub(super) struct Calls<W> {
     /// Changed only by methods that keep `sum` right.
     calls: BTreeMap<i32, Call<W>>,
     sum: Sum,
-}
-
-/// What calls cost, so that no bound needs a look at all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Sum {
-    waiters: usize,
-    /// Of requests.
-    request_bytes: usize,
-    /// Of names.
-    named_bytes: usize,
-    /// Of answers that are kept.
-    answer_bytes: usize,
-}
-
-impl AddAssign for Sum {
-    fn add_assign(&mut self, other: Self) {
-        self.waiters += other.waiters;
-        self.request_bytes += other.request_bytes;
-        self.named_bytes += other.named_bytes;
-        self.answer_bytes += other.answer_bytes;
-    }
-}
-
-impl SubAssign for Sum {
-    fn sub_assign(&mut self, other: Self) {
-        self.waiters -= other.waiters;
-        self.request_bytes -= other.request_bytes;
-        self.named_bytes -= other.named_bytes;
-        self.answer_bytes -= other.answer_bytes;
-    }
-}
-
-#[derive(Debug)]
-struct Call<W> {
-    stage: Stage,
-    /// Bytes of the request.
-    size: usize,
-    waiters: Vec<(u64, W)>,
-    name: Option<Name>,
-}
-
-#[derive(Debug)]
-struct Name {
-    text: String,
-    /// The hash of the request.
-    content: u64,
-    /// When it came, in seconds since 1970.
-    begun: u64,
-}
-
-#[derive(Debug)]
-enum Stage {
-    /// It is being written down first.
-    Noted(Arc<ScriptingRequest>),
-    /// It waits for a link.
-    Queued(Errand),
-    /// A link has taken it.
-    Sent,
-    /// The page that has taken it is gone.
-    Lost,
-    /// Only with a name.
-    Answered(ScriptAnswer),
-    /// Only with a name: there was no room for its answer.
-    AnswerDropped,
-}
-
-impl Stage {
-    /// Whether the request cannot have reached a page.
-    fn is_unsent(&self) -> bool {
-        match self {
-            Self::Noted(_) => true,
-            Self::Queued(errand) => !errand.ticket.is_taken(),
-            Self::Sent | Self::Lost | Self::Answered(_) | Self::AnswerDropped => false,
-        }
-    }
-
-    fn is_answered(&self) -> bool {
-        matches!(self, Self::Answered(_) | Self::AnswerDropped)
-    }
-
-    fn answer_bytes(&self) -> usize {
-        match self {
-            Self::Answered(answer) => answer.message.len() + answer.response.len(),
-            _ => 0,
-        }
-    }
-
-    /// The error of somebody who does not wait for an answer any more.
-    fn without_answer(&self, cause: Cause) -> ScriptError {
-        match self.is_unsent() {
-            true => ScriptError::NotRun(cause),
-            false => ScriptError::Unknown(cause),
-        }
-    }
-}
-
-impl<W> Call<W> {
-    fn sum(&self) -> Sum {
-        let holds_request = matches!(self.stage, Stage::Noted(_) | Stage::Queued(_));
-        Sum {
-            waiters: self.waiters.len(),
-            request_bytes: if holds_request { self.size } else { 0 },
-            named_bytes: self.name.as_ref().map_or(0, |name| cost(&name.text)),
-            answer_bytes: self.stage.answer_bytes(),
-        }
-    }
-
-    fn begun(&self) -> u64 {
-        self.name.as_ref().map_or(0, |name| name.begun)
-    }
-
-    fn tell(&mut self, outcome: &Outcome) -> Told<W> {
-        tell_all(std::mem::take(&mut self.waiters), outcome.clone())
-    }
-}
-
-/// Tells each of them the outcome, which is copied only if there are several.
-fn tell_all<W>(mut waiters: Vec<(u64, W)>, outcome: Outcome) -> Told<W> {
-    let last = waiters.pop();
-    let mut told: Told<W> = waiters
-        .into_iter()
-        .map(|(_, waiter)| (waiter, outcome.clone()))
-        .collect();
-    told.extend(last.map(|(_, waiter)| (waiter, outcome)));
-    told
-}
-
-fn size(request: &impl ServerMessage) -> usize {
-    request.encoded_len()
-}
-
-/// By which a request that has no id yet is known when it comes again.
-fn content(request: &impl ServerMessage) -> u64 {
-    fnv(&request.encode_to_vec())
-}
-
-/// Roughly what it costs to remember a name.
-fn cost(name: &str) -> usize {
-    64 + name.len()
 }
 
 impl<W> Default for Calls<W> {
@@ -445,42 +273,6 @@ impl<W> Calls<W> {
         self.sum.answer_bytes
     }
 
-    /// Keeps no answers that are not written down as well.
-    pub(super) fn relieve(&mut self) {
-        let written = self.written();
-        for id in self.oldest_answers() {
-            if !written.contains(&id) {
-                self.change(id, |call| call.stage = Stage::AnswerDropped);
-            }
-        }
-    }
-
-    /// The answered calls whose answers are kept, the oldest first.
-    fn oldest_answers(&self) -> Vec<i32> {
-        let mut ids: Vec<_> = self
-            .calls
-            .iter()
-            .filter(|(_, call)| matches!(call.stage, Stage::Answered(_)))
-            .map(|(&id, call)| (call.begun(), id))
-            .collect();
-        ids.sort_unstable();
-        ids.into_iter().map(|(_, id)| id).collect()
-    }
-
-    /// The calls whose answers are written down.
-    fn written(&self) -> BTreeSet<i32> {
-        let mut left = WRITTEN_BYTES;
-        let mut written = BTreeSet::new();
-        for id in self.oldest_answers().into_iter().rev() {
-            let bytes = self.calls.get(&id).map_or(0, |call| call.stage.answer_bytes());
-            if bytes <= WRITTEN_ANSWER.min(left) {
-                left -= bytes;
-                written.insert(id);
-            }
-        }
-        written
-    }
-
     /// A call that was begun may be carried out. What is to be sent now, if there is a client.
     pub(super) fn release(&mut self, id: i32) -> Option<Errand> {
         let call = self.calls.get_mut(&id)?;
@@ -614,57 +406,6 @@ impl<W> Calls<W> {
             !unsent
         });
         told
-    }
-
-    /// What has to be known of the calls in another life of the session.
-    pub(super) fn remember(&self) -> Remembered {
-        let written = self.written();
-        let entry = |(&id, call): (&i32, &Call<W>)| {
-            let name = call.name.as_ref()?;
-            let progress = match &call.stage {
-                Stage::Answered(answer) if written.contains(&id) => Progress::Answered(answer.clone()),
-                Stage::Answered(_) | Stage::AnswerDropped => Progress::AnswerDropped,
-                Stage::Noted(_) | Stage::Queued(_) | Stage::Sent | Stage::Lost => Progress::Begun,
-            };
-            Some(Record {
-                id,
-                name: name.text.clone(),
-                content: name.content,
-                begun: name.begun,
-                progress,
-            })
-        };
-        Remembered {
-            next_id: (self.next_id / STEP + 2).saturating_mul(STEP),
-            records: self.calls.iter().filter_map(entry).collect(),
-        }
-    }
-
-    /// Goes on from another life. `answers_come` says whether the page sends its answers again that may have been lost.
-    pub(super) fn restore(&mut self, remembered: Remembered, answers_come: bool) {
-        self.next_id = self.next_id.max(remembered.next_id);
-        for record in remembered.records {
-            let stage = match record.progress {
-                Progress::Answered(answer) => Stage::Answered(answer),
-                Progress::AnswerDropped => Stage::AnswerDropped,
-                Progress::Begun if answers_come => Stage::Sent,
-                Progress::Begun => Stage::Lost,
-            };
-            let name = Name {
-                text: record.name,
-                content: record.content,
-                begun: record.begun,
-            };
-            let call = Call {
-                stage,
-                size: 0,
-                waiters: Vec::new(),
-                name: Some(name),
-            };
-            if !self.calls.contains_key(&record.id) {
-                self.insert(record.id, call);
-            }
-        }
     }
 }
 

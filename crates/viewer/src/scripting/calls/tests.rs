@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::scripting::record::Remembered;
 
 fn request(action: &str) -> ScriptingRequest {
     ScriptingRequest {
