@@ -90,12 +90,15 @@ impl Descriptor {
         out.into()
     }
 
-    /// Reads a descriptor.
+    /// Reads a descriptor. No bytes at all are that of a session to which nothing has happened.
     ///
     /// # Errors
     /// A sentence if it is of a newer format, or damaged.
     pub fn decode(mut bytes: Bytes) -> Result<Self, ViewerError> {
-        let format = bytes.try_get_u8().map_err(|_| damaged())?;
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        let format = bytes.get_u8();
         if !(1..=FORMAT).contains(&format) {
             return Err(ViewerError::invalid(format!(
                 "The stored session has format {format}, but this server reads formats up to {FORMAT} only."

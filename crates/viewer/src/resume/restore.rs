@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use chartroom_icd::{Request, messages};
 
 use super::{Purpose, Ready, Wanted};
@@ -22,10 +21,10 @@ pub(crate) struct Played {
 impl Actor {
     /// Begins to rebuild the session.
     pub(crate) async fn restore(&mut self, Restore { descriptor, resend }: Restore) {
-        let descriptor = match decode(descriptor) {
+        let descriptor = match Descriptor::decode(descriptor) {
             Ok(descriptor) => descriptor,
-            Err(sentence) => {
-                let notes = vec![sentence];
+            Err(error) => {
+                let notes = vec![error.to_string()];
                 return self.restoration_ended(resend, notes).await;
             }
         };
@@ -166,11 +165,4 @@ impl Actor {
             self.context.tell(None, "restore", super::in_one(&notes)).await;
         }
     }
-}
-
-fn decode(descriptor: Bytes) -> Result<Descriptor, String> {
-    if descriptor.is_empty() {
-        return Ok(Descriptor::default());
-    }
-    Descriptor::decode(descriptor).map_err(|error| error.to_string())
 }

@@ -299,9 +299,9 @@ impl ViewerSession {
             place,
         };
         let answered = async {
-            if named {
-                // Should the process be killed, the next one has to know that the action may have run. Whoever has joined
-                // an earlier call does the same, because the earlier caller may have given up.
+            if named || place.begins_step() {
+                // Should the process be killed, the next one has to know that the action may have run, and which ids were
+                // given. Whoever has joined an earlier call does the same, because the earlier caller may have given up.
                 self.write_down().await;
             }
             scripts.release(place.call);

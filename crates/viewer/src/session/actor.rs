@@ -257,7 +257,7 @@ impl Actor {
         life.cancel();
     }
 
-    fn write_descriptor(&mut self) {
+    pub(super) fn write_descriptor(&mut self) {
         let descriptor = self.describe();
         let handled = *self.handled.borrow();
         self.notebook.write(descriptor, handled);

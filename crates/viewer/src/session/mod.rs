@@ -115,7 +115,11 @@ impl ViewerSession {
             events: own_events,
             commands: own_commands,
         };
-        let actor = Actor::new(context, life, holdings, scripts, start.journal, handled, restored);
+        let mut actor = Actor::new(context, life, holdings, scripts, start.journal, handled, restored);
+        if start.restore.is_none() {
+            // Before anybody is told of the session: whoever finds it again must not be given its numbers twice.
+            actor.write_descriptor();
+        }
         tokio::spawn(actor.run(ears, start.restore));
         session
     }

@@ -203,6 +203,34 @@ async fn be1416_a_session_is_found_after_it_was_resumed_and_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_late_answer_is_never_taken_for_that_to_another_call_though_the_server_was_killed() {
+    let mut server = Elsewhere::start().await;
+    let door = Door::of(&server.url);
+    let mut page = Client::register(&server.url, ICD).await.unwrap();
+    let id = page.session_id();
+    let mut busy = Vec::new();
+    for life in 0..3 {
+        // The page is at work on it, and nothing else has ever happened to the session.
+        let script = door.call(&wish(id, &format!("slow {life}")));
+        busy.push(asked(&mut page).await);
+        server.kill().await;
+        assert!(script.await.is_err());
+        server.start_again().await;
+        let stored = door.get(&format!("sessions/{id}")).await.json;
+        assert_eq!(stored["session"]["files_open"], 0);
+        page.reconnect(&server.url, id).await.unwrap();
+    }
+    let script = door.call(&wish(id, "another"));
+    let request = asked(&mut page).await;
+    for late in busy {
+        assert_ne!(late.scripting_request_id, request.scripting_request_id);
+        answer(&mut page, &late, "\"late\"").await;
+    }
+    answer(&mut page, &request, "1").await;
+    assert_eq!(result(&script.await.unwrap()), &json!(1));
+}
+
+#[tokio::test]
 async fn a_call_with_a_key_is_answered_by_the_next_server_if_the_page_was_at_work_on_it() {
     let mut server = Elsewhere::start().await;
     let door = Door::of(&server.url);

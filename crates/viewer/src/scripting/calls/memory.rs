@@ -69,7 +69,8 @@ impl<W> Calls<W> {
 
     /// Goes on from another life. `answers_come` says whether the page sends its answers again that may have been lost.
     pub(in crate::scripting) fn restore(&mut self, remembered: Remembered, answers_come: bool) {
-        self.next_id = self.next_id.max(remembered.next_id);
+        // A life that goes on begins with a step, so that its first id is written down before it goes out.
+        self.next_id = self.next_id.max(remembered.next_id).max(STEP);
         for record in remembered.records {
             let stage = match record.progress {
                 Progress::Answered(answer) => Stage::Answered(answer),

@@ -44,7 +44,7 @@ pub(super) const WRITTEN_BYTES: usize = 64 << 10;
 pub(super) const WRITTEN_ANSWER: usize = 16 << 10;
 
 /// Ids are written down in steps of so many, and as many are left out, so that none is given twice, not even by a process
-/// that was killed before it wrote the last ones down.
+/// that was killed before it wrote the last ones down. Whoever gets the first id of a step has it written down.
 const STEP: i32 = 1 << 16;
 
 /// Somebody's place among those who wait.
@@ -52,6 +52,13 @@ const STEP: i32 = 1 << 16;
 pub(super) struct Place {
     pub(super) call: i32,
     waiter: u64,
+}
+
+impl Place {
+    /// Whether what is written down of ids has changed with this call.
+    pub(super) fn begins_step(self) -> bool {
+        self.call % STEP == 0
+    }
 }
 
 /// How a call begins.

@@ -213,6 +213,32 @@ fn in_the_next_life_answers_are_known_and_what_was_under_way_is_not_carried_out_
     }
 }
 
+#[test]
+fn the_first_id_of_each_life_and_of_each_step_is_to_be_written_down_before_it_goes_out() {
+    let mut calls = connected();
+    let mut stored = calls.remember();
+    let mut given = BTreeSet::new();
+    for life in 0..3 {
+        for _ in 0..STEP + STEP / 2 {
+            let (place, errand) = call(&mut calls, 1, None);
+            if place.begins_step() {
+                stored = calls.remember();
+            }
+            assert!(place.call < stored.next_id, "it is not given again");
+            assert!(given.insert(place.call), "{} comes again in life {life}", place.call);
+            errand.unwrap().ticket.take();
+            calls.answer(place.call, answer("3")).unwrap();
+        }
+        // The process is killed.
+        calls = connected();
+        calls.restore(stored.clone(), false);
+    }
+    // What an older release wrote knows nothing of ids.
+    calls = connected();
+    calls.restore(Remembered::default(), false);
+    assert!(call(&mut calls, 1, None).0.begins_step());
+}
+
 /// Has a call of this name answered.
 fn answered(calls: &mut Calls<u32>, name: &str, text: &str) {
     let (place, errand) = call(calls, 1, Some(name));
