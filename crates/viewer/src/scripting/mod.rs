@@ -276,7 +276,17 @@ impl ViewerSession {
     ///
     /// # Errors
     /// [`ScriptError`] says why there is no answer, and whether the action may have run all the same.
-    pub async fn call(&self, mut call: ScriptCall) -> Result<ScriptAnswer, ScriptError> {
+    pub async fn call(&self, call: ScriptCall) -> Result<ScriptAnswer, ScriptError> {
+        let named = call.name.is_some();
+        let outcome = self.outcome(call).await;
+        if named && outcome.is_ok() {
+            // Whoever was given the answer once gets it again, from the next process as well.
+            self.write_down().await;
+        }
+        outcome
+    }
+
+    async fn outcome(&self, mut call: ScriptCall) -> Outcome {
         let deadline = Instant::now() + call.time_limit;
         if !self.is_restored() && timeout_at(deadline, self.restored()).await.is_err() {
             return Err(match call.name {

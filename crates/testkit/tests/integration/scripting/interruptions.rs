@@ -256,6 +256,26 @@ async fn a_call_with_a_key_is_answered_by_the_next_server_if_the_page_was_at_wor
 }
 
 #[tokio::test]
+async fn whoever_was_given_an_answer_to_a_key_gets_it_again_though_the_server_was_killed_at_once() {
+    let mut server = Elsewhere::start().await;
+    let door = Door::of(&server.url);
+    let mut page = Client::register(&server.url, ICD).await.unwrap();
+    let id = page.session_id();
+    for round in 0..3 {
+        let (key, call) = (round.to_string(), wish(id, "go"));
+        let script = door.keyed(&key, &call);
+        let request = asked(&mut page).await;
+        answer(&mut page, &request, &key).await;
+        assert_eq!(result(&script.await.unwrap()), &json!(round));
+        server.kill().await;
+        server.start_again().await;
+        page.reconnect(&server.url, id).await.unwrap();
+        assert_eq!(result(&door.keyed(&key, &call).await.unwrap()), &json!(round));
+        asked_nothing(&mut page).await;
+    }
+}
+
+#[tokio::test]
 async fn a_call_with_a_key_is_not_repeated_by_the_next_server_if_nobody_knows_what_became_of_it() {
     let mut server = Elsewhere::start().await;
     let door = Door::of(&server.url);
