@@ -303,7 +303,7 @@ impl Connection {
         self.version = version;
         if own != Some(found.id) {
             // What waits was meant for a client on another link, whose requests had other numbers.
-            found.session.detach(LinkEnd::Lost);
+            found.session.detach();
         }
         let (session, journal) = (Arc::clone(&found.session), Arc::clone(&found.journal));
         // From here on an older link gets nothing, however long it takes to close.

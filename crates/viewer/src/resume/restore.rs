@@ -28,7 +28,7 @@ impl Actor {
                 return self.restoration_ended(resend, notes).await;
             }
         };
-        self.scripts.restore(descriptor.scripts, resend);
+        self.scripts.restore(descriptor.scripts);
         self.next_sync_id = descriptor.next_sync_id.max(1);
         self.animations = descriptor.next_animation_id.saturating_sub(1).max(0);
         let mut files: BTreeMap<i32, Wanted> = BTreeMap::new();

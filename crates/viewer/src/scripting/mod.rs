@@ -2,8 +2,8 @@
 //! answer.
 //!
 //! What became of a call is known exactly, or it is said that it is not known: a request that no link has taken was not
-//! carried out; one that a link has taken, and whose page is gone, may have been. A stream of the resumable transport
-//! that lost its connection is not gone.
+//! carried out; one that a link has taken, and that was not answered while it was waited for, may have been. A page that
+//! has lost its link may answer over another one.
 
 mod calls;
 mod record;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use chartroom_icd::{Outgoing, messages};
-use chartroom_session::{LinkEnd, Outbox};
+use chartroom_session::Outbox;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -90,7 +90,7 @@ pub struct ScriptAnswer {
 pub enum Cause {
     /// The time limit passed.
     TimeLimit,
-    /// The link of the page was lost, and a page that comes back does not know what it was asked.
+    /// The page is not connected, and is not waited for.
     LinkLost,
     /// The session has ended, or was put away.
     Ended,
@@ -154,10 +154,10 @@ impl Scripts {
     }
 
     /// The client that there was is gone, and what it was to be sent with it.
-    pub(crate) fn detach(&self, end: LinkEnd) {
+    pub(crate) fn detach(&self) {
         let mut calls = self.lock();
         self.outbox.discard();
-        tell(calls.detach(end));
+        calls.detach();
     }
 
     /// The page answers.
@@ -211,8 +211,8 @@ impl Scripts {
         self.lock().remember()
     }
 
-    pub(crate) fn restore(&self, remembered: Remembered, answers_come: bool) {
-        self.lock().restore(remembered, answers_come);
+    pub(crate) fn restore(&self, remembered: Remembered) {
+        self.lock().restore(remembered);
     }
 
     fn send(&self, Errand { request, ticket }: Errand) {

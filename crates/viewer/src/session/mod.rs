@@ -190,10 +190,9 @@ impl ViewerSession {
         self.scripts.attach();
     }
 
-    /// The client that there was is gone; should one come back, it will have forgotten what it asked for and what it was
-    /// asked.
-    pub(crate) fn detach(&self, end: LinkEnd) {
-        self.scripts.detach(end);
+    /// The client that there was is gone; should one come back, it will have forgotten what it asked for.
+    pub(crate) fn detach(&self) {
+        self.scripts.detach();
     }
 
     pub(crate) fn scripts(&self) -> &Scripts {
@@ -286,8 +285,8 @@ impl Session for ViewerSession {
         self.scripts.end();
     }
 
-    fn unlinked(&self, end: LinkEnd) {
-        self.detach(end);
+    fn unlinked(&self, _: LinkEnd) {
+        self.detach();
     }
 
     /// The session itself, what waits for the client, answers to scripts that are kept, and what is remembered of images

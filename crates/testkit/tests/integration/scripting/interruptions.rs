@@ -13,13 +13,18 @@ use crate::protocol::elsewhere::{Elsewhere, eventually};
 /// How long a call waits that does not say how long.
 const WAIT: Duration = Duration::from_secs(600);
 
+/// Waits until the page is known to be away.
+async fn until_parked(door: &Door, id: u32) {
+    let state = async || door.get(&format!("sessions/{id}")).await.json["session"]["state"].clone();
+    eventually("the session is parked", async || state().await == "parked").await;
+}
+
 /// A session that is parked, and a client that has not registered yet.
 async fn parked() -> (TestServer, Door, Client, u32) {
     let (server, door, page) = site().await;
     let id = page.session_id();
     drop(page);
-    let state = async || door.get(&format!("sessions/{id}")).await.json["session"]["state"].clone();
-    eventually("the session is parked", async || state().await == "parked").await;
+    until_parked(&door, id).await;
     let page = Client::connect(server.url(), ICD).await.unwrap();
     (server, door, page, id)
 }
@@ -79,7 +84,8 @@ async fn what_is_known_of_a_key_is_told_although_the_page_is_away() {
     let script = door.keyed("begun", &wish(id, "go"));
     asked(&mut page).await;
     drop(page);
-    assert_eq!(script.await.unwrap().ran(), (504, "unknown"));
+    until_parked(&door, id).await;
+    assert!(!script.is_finished(), "the page may come back and answer");
     let now = async |key: &str| {
         let key = format!("Idempotency-Key: {key}\r\n");
         door.call_with("?wait=0", &key, &wish(id, "go")).await.unwrap()
@@ -117,23 +123,42 @@ async fn too_many_scripts_for_a_stored_session_are_told_to_come_again() {
 }
 
 #[tokio::test]
-async fn when_a_plain_link_is_lost_the_script_learns_that_its_action_may_have_run() {
+async fn a_page_that_has_lost_a_plain_link_answers_over_the_next_one_and_is_not_asked_again() {
     let (server, door, mut page) = site().await;
     let id = page.session_id();
     let call = wish(id, "go");
-    let script = door.keyed("a", &call);
+    let script = door.call(&call);
     let request = asked(&mut page).await;
+    let keyed = door.keyed("a", &call);
+    let request_with_key = asked(&mut page).await;
     page.reconnect(server.url(), id).await.unwrap();
-    let answered = script.await.unwrap();
-    assert_eq!(answered.ran(), (504, "unknown"));
-    assert!(answered.message().contains("not known whether the action ran"));
-    let again = door.keyed("a", &call).await.unwrap();
-    assert_eq!(again.ran(), (504, "unknown"), "it is not carried out twice");
+    let again = door.keyed("a", &call);
     asked_nothing(&mut page).await;
-    // The page was at work on it all the time.
+    // The page was at work on them all the time.
+    answer(&mut page, &request_with_key, "2").await;
     answer(&mut page, &request, "1").await;
+    assert_eq!(result(&script.await.unwrap()), &json!(1));
+    for script in [keyed, again, door.keyed("a", &call)] {
+        assert_eq!(result(&script.await.unwrap()), &json!(2));
+    }
     asked_again(&mut page, &door, id).await;
-    assert_eq!(result(&door.keyed("a", &call).await.unwrap()), &json!(1));
+}
+
+#[tokio::test]
+async fn a_script_whose_page_does_not_come_back_learns_when_its_time_is_up_that_its_action_may_have_run() {
+    let (_server, door, mut page) = site().await;
+    let id = page.session_id();
+    let mut call = wish(id, "go");
+    let first = door.keyed("a", &call);
+    asked(&mut page).await;
+    drop(page);
+    until_parked(&door, id).await;
+    call["timeout_ms"] = 50.into();
+    let again = door.keyed("a", &call).await.unwrap();
+    assert_eq!(again.ran(), (504, "unknown"));
+    assert!(again.message().contains("within the time limit"), "{again:?}");
+    assert!(again.message().contains("not known whether the action ran"));
+    assert!(!first.is_finished(), "its own time is not up");
 }
 
 #[tokio::test]
@@ -144,10 +169,12 @@ async fn a_second_page_that_takes_the_session_over_is_not_asked_what_the_first_w
     let request = asked(&mut first).await;
     let mut second = Client::connect(server.url(), ICD).await.unwrap();
     second.register_as(id).await.unwrap();
-    assert_eq!(script.await.unwrap().ran(), (504, "unknown"));
     asked_nothing(&mut second).await;
-    answer(&mut second, &request, "1").await;
     asked_again(&mut second, &door, id).await;
+    assert!(!script.is_finished(), "it is not known to be another page");
+    // Only the first page knows the number of the request: it was that one, on a new link.
+    answer(&mut second, &request, "1").await;
+    assert_eq!(result(&script.await.unwrap()), &json!(1));
 }
 
 #[tokio::test]
@@ -168,8 +195,7 @@ async fn a_stream_that_loses_its_connection_loses_no_request_and_no_answer() {
         assert_eq!(result(&script.await.unwrap()), &json!(round));
     }
     page.link().sleep();
-    let state = async || door.get(&format!("sessions/{id}")).await.json["session"]["state"].clone();
-    eventually("the session is parked", async || state().await == "parked").await;
+    until_parked(&door, id).await;
     let script = door.call(&wish(id, "asleep"));
     let refused = door.call_with("?wait=0", "", &wish(id, "at once")).await.unwrap();
     assert_eq!(refused.ran(), (503, "no"));
@@ -281,15 +307,21 @@ async fn a_call_with_a_key_is_not_repeated_by_the_next_server_if_nobody_knows_wh
     let door = Door::of(&server.url);
     let mut page = Client::register(&server.url, ICD).await.unwrap();
     let id = page.session_id();
-    let script = door.keyed("a", &wish(id, "go"));
-    asked(&mut page).await;
+    let mut call = wish(id, "go");
+    let script = door.keyed("a", &call);
+    let request = asked(&mut page).await;
     server.kill().await;
     assert!(script.await.is_err());
     server.start_again().await;
     page.reconnect(&server.url, id).await.unwrap();
-    let again = door.keyed("a", &wish(id, "go")).await.unwrap();
+    call["timeout_ms"] = 50.into();
+    let again = door.keyed("a", &call).await.unwrap();
     assert_eq!(again.ran(), (504, "unknown"));
     asked_nothing(&mut page).await;
+    // The page was at work on it all the time.
+    answer(&mut page, &request, "1").await;
+    asked_nothing(&mut page).await;
+    assert_eq!(result(&door.keyed("a", &call).await.unwrap()), &json!(1));
 }
 
 #[tokio::test]

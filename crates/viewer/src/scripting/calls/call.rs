@@ -98,10 +98,8 @@ pub(super) enum Stage {
     Noted(Arc<ScriptingRequest>),
     /// It waits for a link.
     Queued(Errand),
-    /// A link has taken it.
+    /// A link has taken it, which there may not be any more, or an earlier life of the session has perhaps sent it.
     Sent,
-    /// The page that has taken it is gone.
-    Lost,
     /// Only with a name.
     Answered(ScriptAnswer),
     /// Only with a name: there was no room for its answer.
@@ -114,7 +112,7 @@ impl Stage {
         match self {
             Self::Noted(_) => true,
             Self::Queued(errand) => !errand.ticket.is_taken(),
-            Self::Sent | Self::Lost | Self::Answered(_) | Self::AnswerDropped => false,
+            Self::Sent | Self::Answered(_) | Self::AnswerDropped => false,
         }
     }
 

@@ -51,7 +51,7 @@ impl<W> Calls<W> {
             let progress = match &call.stage {
                 Stage::Answered(answer) if written.contains(&id) => Progress::Answered(answer.clone()),
                 Stage::Answered(_) | Stage::AnswerDropped => Progress::AnswerDropped,
-                Stage::Noted(_) | Stage::Queued(_) | Stage::Sent | Stage::Lost => Progress::Begun,
+                Stage::Noted(_) | Stage::Queued(_) | Stage::Sent => Progress::Begun,
             };
             Some(Record {
                 id,
@@ -67,16 +67,15 @@ impl<W> Calls<W> {
         }
     }
 
-    /// Goes on from another life. `answers_come` says whether the page sends its answers again that may have been lost.
-    pub(in crate::scripting) fn restore(&mut self, remembered: Remembered, answers_come: bool) {
+    /// Goes on from another life.
+    pub(in crate::scripting) fn restore(&mut self, remembered: Remembered) {
         // A life that goes on begins with a step, so that its first id is written down before it goes out.
         self.next_id = self.next_id.max(remembered.next_id).max(STEP);
         for record in remembered.records {
             let stage = match record.progress {
                 Progress::Answered(answer) => Stage::Answered(answer),
                 Progress::AnswerDropped => Stage::AnswerDropped,
-                Progress::Begun if answers_come => Stage::Sent,
-                Progress::Begun => Stage::Lost,
+                Progress::Begun => Stage::Sent,
             };
             let name = Name {
                 text: record.name,

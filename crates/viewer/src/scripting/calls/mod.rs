@@ -3,12 +3,14 @@
 //! ```text
 //!           release            taken by a link             answer
 //!   Noted ───────────▶ Queued ─────────────────▶ Sent ─────────────────▶ (told)
-//!                         ▲                        │                        │ with a name
-//!                         └─ asked again of the    │ the page has           ▼
-//!                            next link, if it was  │ forgotten it       Answered, AnswerDropped
-//!                            not taken             ▼
-//!                                                Lost ── late answer, with a name ──▶
+//!                         ▲                                                 │ with a name
+//!                         └─ asked again of the                             ▼
+//!                            next link, if it was                  Answered, AnswerDropped
+//!                            not taken
 //! ```
+//!
+//! What a link has taken is never sent again, but an answer to it is good whenever it comes: a page that has lost its link
+//! may be at work on it all the same, and answers over the next one. Ids never come again, so that no other page can.
 //!
 //! Each waiter is told exactly once, or has given up. What nobody waits for any more is forgotten, but for calls with a
 //! name (HTTP's `Idempotency-Key`): those are remembered for a while, whatever became of them, so that the same call that
@@ -21,7 +23,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chartroom_icd::messages::ScriptingRequest;
-use chartroom_session::LinkEnd;
 
 use self::call::{Call, Name, Stage, Sum, content, cost, size, tell_all};
 pub(super) use self::call::{Errand, Told};
@@ -186,7 +187,6 @@ impl<W> Calls<W> {
         match &call.stage {
             Stage::Answered(answer) => Begun::Over(waiter, Ok(answer.clone())),
             Stage::AnswerDropped => Begun::Over(waiter, Err(ScriptError::AnswerNotKept)),
-            Stage::Lost => Begun::Over(waiter, Err(ScriptError::Unknown(Cause::LinkLost))),
             // The action may run, or have run, for those who wait.
             Stage::Noted(_) | Stage::Queued(_) | Stage::Sent if full => {
                 Begun::Over(waiter, Err(ScriptError::Unknown(Cause::TooMany)))
@@ -312,23 +312,17 @@ impl<W> Calls<W> {
         errands
     }
 
-    /// The client that there was is gone, and what waited for it was dropped.
-    pub(super) fn detach(&mut self, end: LinkEnd) -> Told<W> {
+    /// The client that there was is gone, and what waited for it was dropped. Nobody is told: whether the page answers over
+    /// another link is not known before the time of those who wait is up, or the session ends.
+    pub(super) fn detach(&mut self) {
         self.connected = false;
-        let mut told = Vec::new();
-        if end == LinkEnd::Closed {
-            // The session ends soon, and its end is what those who wait are to be told.
-            return told;
-        }
         self.retain(|call| {
-            if call.stage.is_unsent() || call.stage.is_answered() {
-                return true;
+            if !call.stage.is_unsent() && !call.stage.is_answered() {
+                // The request is not needed any more.
+                call.stage = Stage::Sent;
             }
-            call.stage = Stage::Lost;
-            told.extend(call.tell(&Err(ScriptError::Unknown(Cause::LinkLost))));
-            call.name.is_some()
+            true
         });
-        told
     }
 
     /// Whether an answer to this call has no effect but on who waits for it: it is under way, and has no name.

@@ -69,21 +69,26 @@ fn an_answer_to_what_was_not_sent_is_passed_over() {
 }
 
 #[test]
-fn what_no_link_has_taken_goes_to_the_next_one() {
+fn what_no_link_has_taken_goes_to_the_next_one_and_what_one_has_is_still_waited_for() {
     let mut calls = connected();
     let (taken, errand) = call(&mut calls, 1, None);
     errand.unwrap().ticket.take();
     let (waiting, _) = call(&mut calls, 2, None);
-    assert_eq!(
-        calls.detach(LinkEnd::Lost),
-        [(1, Err(ScriptError::Unknown(Cause::LinkLost)))]
-    );
-    assert_eq!(calls.answer(taken.call, answer("late")), None);
+    let (given_up, errand) = call(&mut calls, 3, None);
+    errand.unwrap().ticket.take();
+    calls.detach();
+    let time_is_up = calls.leave(given_up, Cause::TimeLimit);
+    let unknown = Err(ScriptError::Unknown(Cause::TimeLimit));
+    assert_eq!(time_is_up, Some((3, unknown)));
     let again = calls.attach();
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].request.scripting_request_id, waiting.call);
     again[0].ticket.take();
+    assert_eq!(calls.answer(given_up.call, answer("late")), None);
+    let late = calls.answer(taken.call, answer("late"));
+    assert_eq!(late, Some(vec![(1, Ok(answer("late")))]));
     assert_eq!(calls.answer(waiting.call, answer("3")).unwrap().len(), 1);
+    assert!(calls.calls.is_empty());
 }
 
 #[test]
@@ -92,7 +97,7 @@ fn a_session_that_ends_says_what_it_knows() {
     let (_, errand) = call(&mut calls, 1, None);
     errand.unwrap().ticket.take();
     call(&mut calls, 2, None);
-    assert!(calls.detach(LinkEnd::Closed).is_empty());
+    calls.detach();
     assert_eq!(
         calls.end(),
         [
@@ -194,23 +199,20 @@ fn in_the_next_life_answers_are_known_and_what_was_under_way_is_not_carried_out_
 
     let begin =
         |calls: &mut Calls<u32>, name: &str| calls.begin(request("open"), Some(name.to_owned()), 4, 1);
-    for answers_come in [false, true] {
-        let mut next = Calls::default();
-        next.restore(remembered.clone(), answers_come);
-        assert_eq!(over(begin(&mut next, "known")), Ok(answer("3")));
-        let again = begin(&mut next, "asked");
-        match answers_come {
-            false => assert_eq!(over(again), Err(ScriptError::Unknown(Cause::LinkLost))),
-            true => assert!(matches!(again, Begun::Joined(_))),
-        }
-        // The page answers all the same.
-        assert!(next.answer(asked.call, answer("4")).is_some());
-        assert_eq!(over(begin(&mut next, "asked")), Ok(answer("4")));
-        let Begun::New(place) = begin(&mut next, "never sent") else {
-            panic!("it was never sent")
-        };
-        assert!(place.call > asked.call + 1000, "no id comes again");
-    }
+    let mut next = Calls::default();
+    next.restore(remembered);
+    assert_eq!(over(begin(&mut next, "known")), Ok(answer("3")));
+    assert!(matches!(begin(&mut next, "asked"), Begun::Joined(_)));
+    // The page answers all the same.
+    assert_eq!(
+        next.answer(asked.call, answer("4")),
+        Some(vec![(4, Ok(answer("4")))])
+    );
+    assert_eq!(over(begin(&mut next, "asked")), Ok(answer("4")));
+    let Begun::New(place) = begin(&mut next, "never sent") else {
+        panic!("it was never sent")
+    };
+    assert!(place.call > asked.call + 1000, "no id comes again");
 }
 
 #[test]
@@ -231,11 +233,11 @@ fn the_first_id_of_each_life_and_of_each_step_is_to_be_written_down_before_it_go
         }
         // The process is killed.
         calls = connected();
-        calls.restore(stored.clone(), false);
+        calls.restore(stored.clone());
     }
     // What an older release wrote knows nothing of ids.
     calls = connected();
-    calls.restore(Remembered::default(), false);
+    calls.restore(Remembered::default());
     assert!(call(&mut calls, 1, None).0.begins_step());
 }
 
@@ -262,7 +264,7 @@ fn a_large_answer_is_repeated_while_the_process_lives_and_its_call_is_not_repeat
     answered(&mut calls, "small", "3");
     assert_eq!(repeated(&mut calls, "large"), Ok(answer(&large)));
     let mut next = Calls::<u32>::default();
-    next.restore(calls.remember(), true);
+    next.restore(calls.remember());
     assert_eq!(repeated(&mut next, "large"), Err(ScriptError::AnswerNotKept));
     assert_eq!(repeated(&mut next, "small"), Ok(answer("3")));
     calls.relieve();
@@ -301,7 +303,7 @@ fn what_is_written_down_is_bounded_and_no_call_is_repeated_for_it() {
     remembered.write(&mut bytes);
     assert!(bytes.len() <= WRITTEN_BYTES + NAMED_BYTES, "{}", bytes.len());
     let mut next = Calls::<u32>::default();
-    next.restore(remembered, true);
+    next.restore(remembered);
     for number in 0..100 {
         assert_eq!(repeated(&mut calls, &number.to_string()), Ok(answer(&text)));
         let expected = match number {
@@ -355,9 +357,9 @@ enum Act {
     Answer(usize),
     Leave(usize),
     Attach,
-    Detach(bool),
+    Detach,
     Pass(u64),
-    Restart(bool),
+    Restart,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -369,9 +371,9 @@ fn act() -> impl Strategy<Value = Act> {
         6 => (0usize..12).prop_map(Act::Answer),
         3 => (0usize..8).prop_map(Act::Leave),
         2 => Just(Act::Attach),
-        1 => any::<bool>().prop_map(Act::Detach),
+        1 => Just(Act::Detach),
         1 => (0u64..700).prop_map(Act::Pass),
-        1 => any::<bool>().prop_map(Act::Restart),
+        1 => Just(Act::Restart),
     ]
 }
 
@@ -488,14 +490,12 @@ impl World {
                 self.told(left.into_iter().collect());
             }
             Act::Attach => self.outbox.extend(self.calls.attach()),
-            Act::Detach(closed) => {
+            Act::Detach => {
                 self.outbox.clear();
-                let end = if closed { LinkEnd::Closed } else { LinkEnd::Lost };
-                let told = self.calls.detach(end);
-                self.told(told);
+                self.calls.detach();
             }
             Act::Pass(seconds) => self.now += seconds,
-            Act::Restart(answers_come) => {
+            Act::Restart => {
                 self.outbox.clear();
                 let told = self.calls.suspend();
                 self.told(told);
@@ -508,7 +508,7 @@ impl World {
                 self.told(told);
                 assert!(self.calls.calls.is_empty());
                 self.calls = Calls::default();
-                self.calls.restore(remembered, answers_come);
+                self.calls.restore(remembered);
             }
         }
         let live: BTreeSet<i32> = self.waiting.values().map(|(place, _)| place.call).collect();
