@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chartroom_icd::{EventType, Frame, IcdError, IcdVersion, Outgoing, Request, messages};
+use chartroom_icd::{EventType, Frame, Header, IcdError, IcdVersion, Outgoing, Request, messages};
 use chartroom_session::store::Stream;
 use chartroom_session::{
     Arrival, Link, LinkEnd, LinkId, OutboxReceiver, Principal, Registered, Registry, SessionError, SessionId,
@@ -11,6 +11,7 @@ use chartroom_session::{
 use tokio::sync::watch;
 
 use crate::access::{Access, Grant};
+use crate::refusal::refusal;
 use crate::session::{Restore, SessionStart, Subject, Traffic, ViewerSession};
 use crate::viewer::{Parcel, Viewer};
 
@@ -201,14 +202,14 @@ impl Connection {
         }
         let request = match Request::decode(header.event, frame.payload) {
             Ok(request) => request,
-            Err(error) => return Ok((self.complain(&error), Effect::None)),
+            Err(error) => return Ok(self.refuse_payload(header, &error).await),
         };
         count("received", request.event(), bytes);
         let reply_to = request.has_reply().then_some(header.request_id);
         if let Request::RegisterViewer(wish) = request {
             let answer = match IcdVersion::try_from(header.version) {
                 Ok(version) => self.register(header.request_id, version, wish).await?,
-                Err(error) => refuse(header.request_id, IcdVersion::NEWEST, error.to_string()),
+                Err(error) => refuse_registration(header.request_id, IcdVersion::NEWEST, error.to_string()),
             };
             return Ok((answer, Effect::Request { handled: 0, reply_to }));
         }
@@ -274,7 +275,7 @@ impl Connection {
                 tracing::warn!(reason = sentence, "a registration was refused");
                 self.leave(LinkEnd::Lost);
                 self.standing = Standing::Refused;
-                return Ok(refuse(request_id, version, sentence));
+                return Ok(refuse_registration(request_id, version, sentence));
             }
         };
         // A link that registers again without an identity keeps the session that it has, and is told so: a client that is
@@ -392,6 +393,26 @@ impl Connection {
         }
     }
 
+    /// Complains of a payload that cannot be decoded. Whoever waits for a reply to it gets that as well.
+    async fn refuse_payload(&self, header: Header, error: &IcdError) -> (Answer, Effect) {
+        // No bytes are a message with nothing in it, in all of the ICD.
+        let empty = Request::decode(header.event, Bytes::new()).ok();
+        let reply = empty.and_then(|empty| refusal(header.request_id, &empty, error.to_string()));
+        let complaint = self.complain(error);
+        match (&self.standing, reply) {
+            (Standing::Registered(own), Some(reply)) => {
+                own.session.refuse(reply).await;
+                let reply_to = Some(header.request_id);
+                (complaint, Effect::Request { handled: 0, reply_to })
+            }
+            // Its sentence is that of the complaint.
+            (_, Some(reply)) if reply.event() == EventType::RegisterViewerAck => {
+                (Answer::Binary(reply.into_bytes(self.version)), Effect::None)
+            }
+            _ => (complaint, Effect::None),
+        }
+    }
+
     fn complain(&self, error: &IcdError) -> Answer {
         tracing::warn!(%error, "a frame could not be understood");
         match self.standing {
@@ -431,7 +452,7 @@ fn features(scripting: bool, grant: &Grant) -> u32 {
 }
 
 /// The answer to a registration that is not granted.
-fn refuse(request_id: u32, version: IcdVersion, sentence: String) -> Answer {
+fn refuse_registration(request_id: u32, version: IcdVersion, sentence: String) -> Answer {
     let ack = messages::RegisterViewerAck {
         message: sentence,
         ..Default::default()

@@ -25,6 +25,7 @@ mod jobs;
 mod later;
 mod open_file;
 mod planes;
+mod refusal;
 mod regions;
 mod resume;
 mod scripting;

@@ -89,8 +89,12 @@ impl Context {
     /// Answers the request that is worked for. A client that came later has not asked, and may use its number for
     /// something else.
     pub(crate) fn reply<M: ServerMessage>(&self, request_id: u32, message: &M) {
-        self.outbox
-            .reply_to(self.audience, Parcel::new(Outgoing::new(request_id, message)));
+        self.reply_with(Outgoing::new(request_id, message));
+    }
+
+    /// As [`Context::reply`], with a message that is encoded already.
+    pub(crate) fn reply_with(&self, reply: Outgoing) {
+        self.outbox.reply_to(self.audience, Parcel::new(reply));
     }
 
     /// Sends a message that matters, unless `token` is cancelled before there is room.

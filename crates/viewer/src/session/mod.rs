@@ -180,6 +180,13 @@ impl ViewerSession {
         self.traffic.received(bytes);
     }
 
+    /// Refuses what cannot even be handed to the session, and waits while too much waits for the client already.
+    pub(crate) async fn refuse(&self, reply: Outgoing) {
+        let audience = self.outbox.audience();
+        self.outbox.drained().await;
+        self.outbox.reply_to(audience, Parcel::new(reply));
+    }
+
     /// Answers the registration of the client, before anything else that goes to it.
     pub(crate) fn acknowledge(&self, request_id: u32, ack: &messages::RegisterViewerAck) {
         self.outbox.reply(Parcel::new(Outgoing::new(request_id, ack)));

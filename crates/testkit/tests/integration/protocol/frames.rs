@@ -1,6 +1,8 @@
 //! Frames that are no requests, or not understood.
 
-use chartroom_icd::messages::{ErrorData, ErrorSeverity, FileListRequest, FileListResponse, RegisterViewer};
+use chartroom_icd::messages::{
+    self, ErrorData, ErrorSeverity, FileListRequest, FileListResponse, RegisterViewer, RegisterViewerAck,
+};
 use chartroom_icd::{Header, Request};
 use chartroom_testkit::client::{Client, Incoming};
 use tokio_tungstenite::tungstenite::Message;
@@ -18,8 +20,18 @@ fn binary(event: u16, version: u16, request_id: u32, payload: &[u8]) -> Message 
 
 /// The link still serves requests.
 async fn assert_alive(client: &mut Client) {
-    client.send(FileListRequest::default()).await.unwrap();
-    assert!(client.wait::<FileListResponse>().await.unwrap().success);
+    let number = client.send(FileListRequest::default()).await.unwrap();
+    loop {
+        let (header, response) = client.wait_with_header::<FileListResponse>().await.unwrap();
+        if header.request_id == number {
+            assert!(response.success);
+            return;
+        }
+        assert!(
+            !response.success,
+            "only what was garbled may have been refused before"
+        );
+    }
 }
 
 async fn assert_error(client: &mut Client, version: u16) {
@@ -46,7 +58,7 @@ async fn frames_too_short_for_a_header_lead_to_an_error_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn unknown_events_and_garbled_payloads_lead_to_an_error_and_nothing_else() {
+async fn unknown_events_and_garbled_payloads_lead_to_an_error_and_end_nothing() {
     let server = server().await;
     let mut client = Client::register(server.url(), 29).await.unwrap();
     // 0 is no event, 19 is one that only servers send, 5 was never given, the others are far out.
@@ -58,6 +70,38 @@ async fn unknown_events_and_garbled_payloads_lead_to_an_error_and_nothing_else()
         client.send_raw(binary(event, 29, 7, &[0xff; 9])).await.unwrap();
         assert_error(&mut client, 29).await;
     }
+    assert_alive(&mut client).await;
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_decoded_is_refused_in_the_form_that_its_client_waits_for() {
+    let server = server().await;
+    let garbled = &[0xff; 9];
+    let mut client = Client::connect(server.url(), ICD).await.unwrap();
+    client.send_raw(binary(1, ICD, 6, garbled)).await.unwrap();
+    let (header, refused) = client.wait_with_header::<RegisterViewerAck>().await.unwrap();
+    assert_eq!((header.request_id, refused.success), (6, false));
+    assert!(is_sentence(&refused.message), "{}", refused.message);
+    let mut client = Client::register(server.url(), ICD).await.unwrap();
+    macro_rules! refused {
+        ($($request:ident => $reply:ident,)*) => {$(
+            let event = Request::from(messages::$request::default()).event() as i32 as u16;
+            client.send_raw(binary(event, ICD, 7, garbled)).await.unwrap();
+            let (header, reply) = client.wait_with_header::<messages::$reply>().await.unwrap();
+            assert_eq!((header.request_id, reply.success), (7, false));
+            assert!(is_sentence(&reply.message), "{}", reply.message);
+        )*};
+    }
+    refused!(
+        ResumeSession => ResumeSessionAck,
+        OpenFile => OpenFileAck,
+        FileListRequest => FileListResponse,
+        FileInfoRequest => FileInfoResponse,
+        SetRegion => SetRegionAck,
+        StartAnimation => StartAnimationAck,
+        SaveFile => SaveFileAck,
+        ConcatStokesFiles => ConcatStokesFilesAck,
+    );
     assert_alive(&mut client).await;
 }
 

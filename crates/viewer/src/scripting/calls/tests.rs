@@ -227,7 +227,11 @@ fn the_first_id_of_each_life_and_of_each_step_is_to_be_written_down_before_it_go
                 stored = calls.remember();
             }
             assert!(place.call < stored.next_id, "it is not given again");
-            assert!(given.insert(place.call), "{} comes again in life {life}", place.call);
+            assert!(
+                given.insert(place.call),
+                "{} comes again in life {life}",
+                place.call
+            );
             errand.unwrap().ticket.take();
             calls.answer(place.call, answer("3")).unwrap();
         }
