@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use chartroom_session::store::{Record, Timestamp};
 use chartroom_session::{Registry, Seen, SessionId, SessionState};
 use chartroom_viewer::{Cause, Descriptor, ScriptAnswer, ScriptCall, ScriptError, ViewerSession};
 use tokio::time::{Instant, timeout_at};
@@ -85,7 +86,7 @@ pub(crate) struct SessionInfo {
     pub(crate) since: SystemTime,
     /// Number of open files; `None` if it can not be said.
     pub(crate) files_open: Option<usize>,
-    /// When its page last asked for something; `None` if that is not known any more.
+    /// When its page last asked for something; `None` if that is not known.
     pub(crate) last_activity: Option<SystemTime>,
     /// Bytes of requests since it came into memory.
     pub(crate) bytes_received: u64,
@@ -97,9 +98,26 @@ pub(crate) struct SessionInfo {
     pub(crate) ends_in: Option<Duration>,
 }
 
-/// How many files stored sessions have open, as far as it was looked up before.
+/// What is known of sessions that are only stored, as far as it was looked up before.
 #[derive(Debug, Default)]
-pub(crate) struct StoredFiles(HashMap<SessionId, Option<usize>>);
+pub(crate) struct Stored(HashMap<SessionId, Glance>);
+
+/// What a look at the record of a session tells.
+#[derive(Debug, Clone, Copy, Default)]
+struct Glance {
+    files_open: Option<usize>,
+    last_activity: Option<SystemTime>,
+}
+
+impl From<Record> for Glance {
+    fn from(record: Record) -> Self {
+        let descriptor = Descriptor::decode(record.body).ok();
+        Self {
+            files_open: descriptor.map(|descriptor| descriptor.open_files()),
+            last_activity: record.active.and_then(Timestamp::system_time),
+        }
+    }
+}
 
 /// Why a call has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,14 +223,14 @@ impl Door {
 
     /// The sessions of somebody, or of everybody, in order of their numbers.
     pub(crate) async fn sessions(&self, principal: Option<&Principal>) -> Vec<SessionInfo> {
-        self.sessions_again(principal, &mut StoredFiles::default()).await
+        self.sessions_again(principal, &mut Stored::default()).await
     }
 
     /// As [`Door::sessions`], for somebody who asks again and again.
     pub(crate) async fn sessions_again(
         &self,
         principal: Option<&Principal>,
-        files: &mut StoredFiles,
+        known: &mut Stored,
     ) -> Vec<SessionInfo> {
         let seen = match principal {
             Some(principal) => self
@@ -225,10 +243,10 @@ impl Door {
             .filter(|seen| seen.session.is_none())
             .map(|seen| seen.id)
             .collect();
-        files.0.retain(|id, _| stored.contains(id));
+        known.0.retain(|id, _| stored.contains(id));
         let mut sessions = Vec::new();
         for seen in seen {
-            sessions.extend(self.info(seen, files).await);
+            sessions.extend(self.info(seen, known).await);
         }
         sessions
     }
@@ -237,7 +255,7 @@ impl Door {
     pub(crate) async fn session(&self, principal: &Principal, id: SessionId) -> Option<SessionInfo> {
         let owner = chartroom_session::Principal(principal.as_str().into());
         let seen = self.registry.find(id, &owner)?;
-        self.info(seen, &mut StoredFiles::default()).await
+        self.info(seen, &mut Stored::default()).await
     }
 
     /// Whose session this is; `None` if there is none.
@@ -252,7 +270,7 @@ impl Door {
     }
 
     /// A session whose page was closed is none any more, although it lasts for another moment.
-    async fn info(&self, seen: Seen<ViewerSession>, files: &mut StoredFiles) -> Option<SessionInfo> {
+    async fn info(&self, seen: Seen<ViewerSession>, known: &mut Stored) -> Option<SessionInfo> {
         let (state, until) = match seen.state {
             SessionState::Live => ("live", None),
             SessionState::Parked { until } => ("parked", Some(until)),
@@ -260,17 +278,20 @@ impl Door {
             SessionState::Leaving { .. } => return None,
         };
         let session = seen.session.as_deref();
-        let files_open = match session {
-            Some(session) => Some(session.open_files()),
-            None => self.stored_files(seen.id, files).await,
+        let glance = match session {
+            Some(session) => Glance {
+                files_open: Some(session.open_files()),
+                last_activity: Some(session.last_request()),
+            },
+            None => self.glance(seen.id, known).await,
         };
         Some(SessionInfo {
             id: seen.id,
             owner: seen.owner.0.to_string(),
             state,
             since: seen.since,
-            files_open,
-            last_activity: session.map(ViewerSession::last_request),
+            files_open: glance.files_open,
+            last_activity: glance.last_activity,
             bytes_received: session.map_or(0, |session| session.traffic().bytes_received()),
             bytes_sent: session.map_or(0, |session| session.traffic().bytes_sent()),
             queued_bytes: session.map_or(0, |session| session.outbox().waiting_bytes()),
@@ -278,16 +299,14 @@ impl Door {
         })
     }
 
-    async fn stored_files(&self, id: SessionId, files: &mut StoredFiles) -> Option<usize> {
-        if let Some(known) = files.0.get(&id) {
-            return *known;
+    async fn glance(&self, id: SessionId, known: &mut Stored) -> Glance {
+        if let Some(glance) = known.0.get(&id) {
+            return *glance;
         }
-        let body = self.registry.stored_body(id).await;
-        let open = body
-            .and_then(|body| Descriptor::decode(body).ok())
-            .map(|descriptor| descriptor.open_files());
-        files.0.insert(id, open);
-        open
+        let record = self.registry.record(id).await;
+        let glance = record.map(Glance::from).unwrap_or_default();
+        known.0.insert(id, glance);
+        glance
     }
 }
 

@@ -122,6 +122,7 @@ fn record(number: u32) -> Record {
             opener: "ann@example.org".to_owned(),
         }),
         state: State::Live,
+        active: None,
         body: Bytes::from(vec![0x5A; 1500]),
     }
 }

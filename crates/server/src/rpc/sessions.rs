@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    door::{SessionInfo, StoredFiles},
+    door::{SessionInfo, Stored},
 };
 
 /// The sessions that the caller may see: all for those with the permission `admin`, else the caller's own.
@@ -119,7 +119,7 @@ pub(super) fn capability(parts: &Arc<Parts>) -> Capability {
 }
 
 async fn list(parts: Arc<Parts>, context: Context, (): ()) -> Result<Sessions, RpcError> {
-    Ok(seen(&parts, &context, &mut StoredFiles::default()).await)
+    Ok(seen(&parts, &context, &mut Stored::default()).await)
 }
 
 async fn watch(
@@ -128,11 +128,11 @@ async fn watch(
     (): (),
     updates: Updates<Sessions>,
 ) -> Result<(), RpcError> {
-    let mut files = StoredFiles::default();
+    let mut known = Stored::default();
     let mut changes = Changes::new(updates);
     loop {
         changes.next().await;
-        let now = seen(&parts, &context, &mut files).await;
+        let now = seen(&parts, &context, &mut known).await;
         changes.send(now).await?;
     }
 }
@@ -173,10 +173,10 @@ pub(super) fn no_session(id: u32) -> RpcError {
     RpcError::new(SESSION_NOT_FOUND, format!("You have no session {id}."))
 }
 
-async fn seen(parts: &Parts, context: &Context, files: &mut StoredFiles) -> Sessions {
+async fn seen(parts: &Parts, context: &Context, known: &mut Stored) -> Sessions {
     let identity = identity(context);
     let owner = (!is_admin(&identity)).then_some(&identity.principal);
-    let sessions = parts.door.sessions_again(owner, files).await;
+    let sessions = parts.door.sessions_again(owner, known).await;
     Sessions {
         sessions: sessions
             .into_iter()

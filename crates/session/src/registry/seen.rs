@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{Registry, Session, State};
+use crate::store::Record;
 use crate::{Principal, Retention, SessionId, SessionState};
 
 /// A session, as it is seen by those who have no link to it.
@@ -77,9 +77,9 @@ impl<S: Session> Registry<S> {
         }
     }
 
-    /// What is written down of a stored session; `None` if nothing is, or it cannot be read.
-    pub async fn stored_body(&self, id: SessionId) -> Option<Bytes> {
-        self.load(Some(id)).await.map(|record| record.body)
+    /// What is written down of a session; `None` if nothing is, or it cannot be read.
+    pub async fn record(&self, id: SessionId) -> Option<Record> {
+        self.load(Some(id)).await
     }
 
     /// Whether the server stops.

@@ -16,6 +16,12 @@ impl Timestamp {
     pub fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))
     }
+
+    /// The same moment as the operating system has it; `None` if it can not.
+    #[must_use]
+    pub fn system_time(self) -> Option<SystemTime> {
+        UNIX_EPOCH.checked_add(Duration::from_millis(self.0))
+    }
 }
 
 impl std::ops::Add<Duration> for Timestamp {

@@ -61,6 +61,7 @@ pub async fn keeps_what_it_is_given(subject: &Subject) {
             owner: "Zoë\0 \u{10FFFF}".repeat(number),
             client_version: u16::MAX,
             stream: stream(&"\u{7f}/*>.".repeat(number + 1)),
+            active: Some(store.now()),
             body: Bytes::from(vec![0xA5; size]),
             ..live()
         };
@@ -506,6 +507,7 @@ fn live() -> Record {
         client_version: 30,
         stream: None,
         state: State::Live,
+        active: None,
         body: Bytes::new(),
     }
 }

@@ -82,6 +82,7 @@ impl Keeper {
             client_version: 0,
             stream: None,
             state: State::Live,
+            active: None,
             body: Bytes::new(),
         };
         let mut slots = self.lock();

@@ -2,22 +2,22 @@
 //!
 //! | part | encoding |
 //! |---|---|
-//! | format | one byte: 1, or 2 if the stream says who opened it |
+//! | format | one byte, [`FORMAT`] |
 //! | client version | 16 bits, little-endian |
 //! | state | 0, or 1 and the milliseconds since 1970, 64 bits, little-endian |
+//! | active | as the state |
 //! | owner | text |
-//! | stream | 0, or 1, the name as text, and 32 bytes; in format 2 then the opener as text |
+//! | stream | 0, or 1, the name as text, 32 bytes, and the opener as text |
 //! | body | everything that follows |
 //!
-//! Text is UTF-8 after its length in bytes, 32 bits, little-endian. There is one encoding for each record: format 2 is for
-//! streams that somebody else than the owner opened, so that releases that do not know it read all other records.
+//! Text is UTF-8 after its length in bytes, 32 bits, little-endian. There is one encoding for each record.
 
 use bytes::Bytes;
 
 use super::Timestamp;
 
-/// The newest format that this release reads.
-const FORMAT: u8 = 2;
+/// The format that this release reads and writes.
+const FORMAT: u8 = 1;
 
 /// All that is needed to bring a session back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Record {
     pub stream: Option<Stream>,
     /// Whether somebody uses the session.
     pub state: State,
+    /// When its client last asked for something, as far as that is known, by the store's clock.
+    pub active: Option<Timestamp>,
     /// The session's descriptor; its meaning is the session's affair.
     pub body: Bytes,
 }
@@ -89,16 +91,16 @@ impl Record {
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let mut out = Vec::with_capacity(64 + self.owner.len() + self.body.len());
-        let foreign = self.stream.as_ref().filter(|stream| stream.opener != self.owner);
-        out.push(if foreign.is_some() { 2 } else { 1 });
+        out.push(FORMAT);
         out.extend_from_slice(&self.client_version.to_le_bytes());
-        match self.state {
-            State::Live => out.push(0),
-            State::Parked { until } => {
-                out.push(1);
-                out.extend_from_slice(&until.0.to_le_bytes());
-            }
-        }
+        put_time(
+            &mut out,
+            match self.state {
+                State::Live => None,
+                State::Parked { until } => Some(until),
+            },
+        );
+        put_time(&mut out, self.active);
         put_text(&mut out, &self.owner);
         match &self.stream {
             None => out.push(0),
@@ -106,9 +108,7 @@ impl Record {
                 out.push(1);
                 put_text(&mut out, &stream.name);
                 out.extend_from_slice(&stream.secret_hash);
-                if foreign.is_some() {
-                    put_text(&mut out, &stream.opener);
-                }
+                put_text(&mut out, &stream.opener);
             }
         }
         out.extend_from_slice(&self.body);
@@ -129,36 +129,36 @@ impl Record {
             return Err(RecordError::Damaged { field: "format" });
         }
         let client_version = u16::from_le_bytes(reader.array("client version")?);
-        let state = if reader.flag("state")? {
-            State::Parked {
-                until: Timestamp(u64::from_le_bytes(reader.array("state")?)),
-            }
-        } else {
-            State::Live
+        let state = match reader.time("state")? {
+            Some(until) => State::Parked { until },
+            None => State::Live,
         };
+        let active = reader.time("activity")?;
         let owner = reader.text("owner")?;
         let stream = if reader.flag("stream")? {
             Some(Stream {
                 name: reader.text("stream name")?,
                 secret_hash: reader.array("secret hash")?,
-                opener: match format {
-                    1 => owner.clone(),
-                    _ => reader.text("opener")?,
-                },
+                opener: reader.text("opener")?,
             })
         } else {
             None
         };
-        if (format == 2) != stream.as_ref().is_some_and(|stream| stream.opener != owner) {
-            return Err(RecordError::Damaged { field: "opener" });
-        }
         Ok(Self {
             owner,
             client_version,
             stream,
             state,
+            active,
             body: bytes.slice_ref(reader.rest),
         })
+    }
+}
+
+fn put_time(out: &mut Vec<u8>, time: Option<Timestamp>) {
+    out.push(time.is_some().into());
+    if let Some(Timestamp(milliseconds)) = time {
+        out.extend_from_slice(&milliseconds.to_le_bytes());
     }
 }
 
@@ -190,6 +190,13 @@ impl Reader<'_> {
         }
     }
 
+    fn time(&mut self, field: &'static str) -> Result<Option<Timestamp>, RecordError> {
+        match self.flag(field)? {
+            true => Ok(Some(Timestamp(u64::from_le_bytes(self.array(field)?)))),
+            false => Ok(None),
+        }
+    }
+
     fn text(&mut self, field: &'static str) -> Result<String, RecordError> {
         let length = u32::from_le_bytes(self.array(field)?) as usize;
         let Some((text, rest)) = self.rest.split_at_checked(length) else {
@@ -208,8 +215,12 @@ mod tests {
     use super::*;
 
     fn records() -> impl Strategy<Value = Record> {
-        let opener = proptest::option::of(any::<String>());
-        let stream = (any::<String>(), any::<[u8; 32]>(), opener);
+        let stream = (any::<String>(), any::<[u8; 32]>(), any::<String>());
+        let stream = stream.prop_map(|(name, secret_hash, opener)| Stream {
+            name,
+            secret_hash,
+            opener,
+        });
         let state = proptest::option::of(any::<u64>()).prop_map(|until| {
             until.map_or(State::Live, |until| State::Parked {
                 until: Timestamp(until),
@@ -221,17 +232,15 @@ mod tests {
             any::<u16>(),
             proptest::option::of(stream),
             state,
+            proptest::option::of(any::<u64>()),
             body,
         )
-            .prop_map(|(owner, client_version, stream, state, body)| Record {
-                client_version,
-                stream: stream.map(|(name, secret_hash, opener)| Stream {
-                    name,
-                    secret_hash,
-                    opener: opener.unwrap_or_else(|| owner.clone()),
-                }),
+            .prop_map(|(owner, client_version, stream, state, active, body)| Record {
                 owner,
+                client_version,
+                stream,
                 state,
+                active: active.map(Timestamp),
                 body: body.into(),
             })
     }
@@ -247,10 +256,10 @@ mod tests {
             // Mostly what could be a record, so that more than the first byte is looked at.
             for (position, byte) in bytes.iter_mut().enumerate() {
                 match position {
-                    0 => *byte %= 4,
-                    3 | 8 => *byte %= 2,
-                    5..8 => *byte = 0,
-                    4 => *byte %= 8,
+                    0 => *byte = FORMAT,
+                    3 | 4 | 9 => *byte %= 2,
+                    6..9 => *byte = 0,
+                    5 => *byte %= 8,
                     _ => {}
                 }
             }
@@ -277,32 +286,35 @@ mod tests {
             stream: Some(Stream {
                 name: "s1".into(),
                 secret_hash: [7; 32],
-                opener: "ann".into(),
+                opener: "bob".into(),
             }),
             state: State::Parked {
                 until: Timestamp(0x0102),
             },
+            active: Some(Timestamp(0x0304)),
             body: Bytes::from_static(b"body"),
         };
-        let mut expected = vec![1, 30, 0, 1, 2, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0];
-        expected.extend_from_slice(b"ann");
-        expected.extend_from_slice(&[1, 2, 0, 0, 0]);
-        expected.extend_from_slice(b"s1");
-        expected.extend_from_slice(&[7; 32]);
-        expected.extend_from_slice(b"body");
+        let state = [1, 2, 1, 0, 0, 0, 0, 0, 0];
+        let active = [1, 4, 3, 0, 0, 0, 0, 0, 0];
+        let rest = [
+            &[3, 0, 0, 0][..],
+            b"ann",
+            &[1, 2, 0, 0, 0],
+            b"s1",
+            &[7; 32],
+            &[3, 0, 0, 0],
+            b"bob",
+            b"body",
+        ]
+        .concat();
+        let expected = [&[1, 30, 0][..], &state, &active, &rest].concat();
         assert_eq!(record.encode(), expected);
-
-        let mut foreign = record;
-        foreign.stream.as_mut().unwrap().opener = "bob".into();
-        expected[0] = 2;
-        let end = expected.len() - 4;
-        expected.splice(end..end, *b"\x03\0\0\0bob");
-        assert_eq!(foreign.encode(), expected);
     }
 
     #[test]
     fn a_record_of_a_newer_release_is_refused_by_its_format() {
-        let newer = Bytes::from_static(&[3, 255, 255]);
-        assert_eq!(Record::decode(&newer), Err(RecordError::Newer { found: 3 }));
+        let newer = Bytes::from_static(&[FORMAT + 1, 255, 255]);
+        let found = FORMAT + 1;
+        assert_eq!(Record::decode(&newer), Err(RecordError::Newer { found }));
     }
 }

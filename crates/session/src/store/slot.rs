@@ -176,11 +176,15 @@ impl Slot {
             return;
         }
         let known = wish.version.is_some();
+        let asked = handled > wish.handled;
         let Some(record) = &mut wish.record else {
             return;
         };
         let same = known && record.body == descriptor;
         record.body = descriptor;
+        if asked || record.active.is_none() {
+            record.active = Some(self.ground.store.now());
+        }
         wish.handled = wish.handled.max(handled);
         if !same {
             self.changed(&mut wish);

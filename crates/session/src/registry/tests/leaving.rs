@@ -157,11 +157,7 @@ async fn a_session_that_begins_when_another_of_its_identity_ends_is_stored() {
         }
         registry.stop().await;
         assert_eq!(
-            stored_registry(&store)
-                .await
-                .stored_body(first.id)
-                .await
-                .as_deref(),
+            body(&stored_registry(&store).await, first.id).await.as_deref(),
             Some(&b"as it was"[..])
         );
     }
@@ -208,7 +204,7 @@ async fn a_session_that_is_being_stored_is_waited_for_by_its_client_and_when_the
         waiting.await.unwrap();
         storing.await.unwrap();
         registry.stop().await;
-        let body = stored_registry(&store).await.stored_body(made.id).await;
-        assert_eq!(body.as_deref(), Some(&b"as it was"[..]));
+        let stored = body(&stored_registry(&store).await, made.id).await;
+        assert_eq!(stored.as_deref(), Some(&b"as it was"[..]));
     }
 }

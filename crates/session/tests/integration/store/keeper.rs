@@ -211,6 +211,36 @@ async fn a_write_whose_answer_was_lost_is_recognised() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn it_is_kept_when_a_client_last_asked_for_something() {
+    let hand = Hand::default();
+    let store = Weak::new(hand.clock());
+    let (first, _) = keeper(&store, "a").await;
+    let begun = first.now();
+    let active = async |keeper: &Keeper| keeper.load(session(7)).await.unwrap().unwrap().active;
+    let session7 = journal(&first, 7);
+    session7.write("state".into(), 0);
+    for (pause, body, handled, expected) in [
+        (MINUTE, "state", 1, 1),
+        (MINUTE, "nothing was asked", 1, 1),
+        (MINUTE, "nothing was asked", 2, 3),
+    ] {
+        hand.advance(pause);
+        session7.write(body.into(), handled);
+        assert_eq!(active(&first).await, Some(begun + expected * MINUTE));
+    }
+    hand.advance(MINUTE);
+    session7.park(HOUR);
+    session7.flush().await;
+    kill(first);
+    let (second, recovered) = keeper(&store, "a").await;
+    assert_eq!(recovered[0].record.active, Some(begun + 3 * MINUTE));
+    // The next session of this identity counts from nothing.
+    let session7 = journal(&second, 7);
+    session7.write("state".into(), 0);
+    assert_eq!(active(&second).await, Some(begun + 3 * MINUTE));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_forgotten_does_not_come_back() {
     let store = Weak::new(Hand::default().clock());
     let (keeper, _) = keeper(&store, "a").await;

@@ -48,6 +48,7 @@ pub(super) fn record(body: &str) -> Record {
         client_version: 30,
         stream: None,
         state: State::Live,
+        active: None,
         body: Bytes::copy_from_slice(body.as_bytes()),
     }
 }

@@ -229,6 +229,24 @@ async fn be1416_a_session_is_found_after_it_was_resumed_and_after_a_restart() {
 }
 
 #[tokio::test]
+async fn it_is_known_of_a_stored_session_when_its_page_last_asked_for_something() {
+    let mut server = Elsewhere::start().await;
+    let door = Door::of(&server.url);
+    let mut page = Client::register(&server.url, ICD).await.unwrap();
+    let id = page.session_id();
+    let one = async || door.get(&format!("sessions/{id}")).await.json["session"].clone();
+    page.open("", "cube.fits", 0).await.unwrap();
+    let live = one().await;
+    server.stop().await;
+    server.start_again().await;
+    let stored = one().await;
+    assert_eq!((&stored["state"], &stored["files_open"]), (&json!("stored"), &json!(1)));
+    let time = |session: &serde_json::Value, field: &str| session[field].as_str().unwrap().to_owned();
+    let active = time(&stored, "last_activity");
+    assert!(time(&live, "since") <= active && active <= time(&stored, "since"), "{stored}");
+}
+
+#[tokio::test]
 async fn a_late_answer_is_never_taken_for_that_to_another_call_though_the_server_was_killed() {
     let mut server = Elsewhere::start().await;
     let door = Door::of(&server.url);
