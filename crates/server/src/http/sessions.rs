@@ -71,6 +71,8 @@ pub(super) fn missing(id: &str) -> String {
 
 fn described(session: &SessionInfo) -> Value {
     json!({
+        "id": session.id.number(),
+        // The same, by the name that it has in the body of a call.
         "session_id": session.id.number(),
         "state": session.state,
         "since": date::rfc3339(session.since),

@@ -253,7 +253,7 @@ async fn sessions_are_listed_with_what_they_are_doing() {
     let id = page.session_id();
     let one = async || door.get(&format!("sessions/{id}")).await.json["session"].clone();
     let session = one().await;
-    assert_eq!(session["session_id"], id);
+    assert_eq!((&session["id"], &session["session_id"]), (&json!(id), &json!(id)));
     assert_eq!(
         (&session["state"], &session["files_open"]),
         (&json!("live"), &json!(0))
