@@ -367,15 +367,18 @@ impl Connection {
             Arrival::Warm | Arrival::Cold | Arrival::Adopted => messages::SessionType::Resumed,
         };
         let (recovery, message) = match arrival {
-            Arrival::New => ("new", "Welcome to Chartroom."),
-            Arrival::Warm => ("warm", "Welcome back: everything was kept as you left it."),
+            Arrival::New => ("new", "Welcome to Chartroom: a new session has begun."),
+            Arrival::Warm => (
+                "warm",
+                "Welcome back: your session was resumed (warm), and everything was kept as you left it.",
+            ),
             Arrival::Cold => (
                 "cold",
-                "Welcome back: your session was stored and is being built again as you left it.",
+                "Welcome back: your session was resumed (cold); it was stored, and is being built again as you left it.",
             ),
             Arrival::Adopted => (
                 "adopted",
-                "Welcome back: nothing was kept here under this session id; what your page sends is opened again.",
+                "Welcome back: your session was adopted; nothing was kept of it here, and what your page sends is opened again.",
             ),
         };
         let options = self.viewer.options();

@@ -124,8 +124,27 @@ async fn assert_as_it_was(client: &mut Client, work: &Work) {
 fn assert_resumed(ack: &RegisterViewerAck, id: u32, level: &str) {
     assert!(ack.success, "{}", ack.message);
     assert_eq!((ack.session_id, ack.session_type()), (id, SessionType::Resumed));
+    assert_recovery(ack, level);
+}
+
+/// The level for programs, and a sentence with the same word for people.
+fn assert_recovery(ack: &RegisterViewerAck, level: &str) {
     assert_eq!(ack.platform_strings["recovery_level"], level);
-    assert!(ack.message.len() > 20, "{}", ack.message);
+    assert!(is_sentence(&ack.message), "{}", ack.message);
+    let word = match level {
+        "warm" | "cold" => format!("resumed ({level})"),
+        other => other.to_owned(),
+    };
+    assert!(ack.message.contains(&word), "{}", ack.message);
+}
+
+#[tokio::test]
+async fn a_client_that_had_no_session_is_told_that_it_has_a_new_one() {
+    let (server, _) = server_with_cube().await;
+    let mut client = Client::connect(server.url(), ICD).await.unwrap();
+    let ack = client.register_as(0).await.unwrap();
+    assert_eq!(ack.session_type(), SessionType::New);
+    assert_recovery(&ack, "new");
 }
 
 #[tokio::test]
