@@ -11,6 +11,7 @@ use std::{
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use hyper::StatusCode;
+use serde_json::{Value, json, value::RawValue};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
@@ -38,6 +39,10 @@ const AFTERWORD: &str = "\
 ARGS are JSON values; whatever is no JSON is taken for a text. With - in place of PATH, calls are read from standard \
 input, one JSON object in each line, with the fields path, action, parameters, return_path and out; each answer is \
 written as one line before the next line is read, and the first action that fails is the last.
+
+What an action gives is printed as JSON, null if that is nothing; why it failed is said on standard error. With --envelope \
+the whole answer is printed instead, also of an action that failed or a call that the server refused: an object with \
+success, message if it failed, and response if there is one.
 
 The exit code is 0 if every action was carried out, 1 if one failed, 2 for a wrong command line, and 3 if the server or \
 the session could not be reached, or did not let us in.
@@ -76,6 +81,7 @@ pub async fn run(
             remote: &remote,
             session,
             time_limit,
+            envelope: matches.get_flag("envelope"),
         };
         let ended = desk
             .carry_out_all(option(&matches, "file"), &mut calls, output, remarks)
@@ -148,6 +154,10 @@ pub(super) fn command() -> Command {
             text("timeout", "TIME", "How long an action may take").default_value("10m"),
             text("out", "FILE", "Write the answer, which is a picture, to this file; the file's name is printed")
                 .value_parser(value_parser!(PathBuf)),
+            Arg::new("envelope")
+                .long("envelope")
+                .action(ArgAction::SetTrue)
+                .help("Print the whole answer {success, message, response}, also on failure"),
             Arg::new("PATH")
                 .required(true)
                 .allow_hyphen_values(true)
@@ -285,6 +295,8 @@ struct Desk<'a> {
     remote: &'a Remote,
     session: u32,
     time_limit: Duration,
+    /// Whether the whole answer is printed, not only what the action gave.
+    envelope: bool,
 }
 
 impl Desk<'_> {
@@ -303,8 +315,12 @@ impl Desk<'_> {
                 return_path: "frameInfo.fileId".to_owned(),
                 ..Call::new("", "openFile")
             };
-            if self.carry_out(&call, &mut std::io::sink(), remarks).await? == Ended::ActionFailed {
-                return Ok(Ended::ActionFailed);
+            // Nobody asked for this answer, unless it is the last.
+            let mut answer = Vec::new();
+            let ended = self.carry_out(&call, &mut answer, remarks).await;
+            if !matches!(ended, Ok(Ended::Done)) {
+                write(output, &answer)?;
+                return ended;
             }
         }
         while let Some(call) = calls.recv().await {
@@ -322,40 +338,55 @@ impl Desk<'_> {
         remarks: &mut dyn Write,
     ) -> Result<Ended, ServerError> {
         let body = call.body(self.session, self.time_limit);
-        let bytes = self.remote.act(body, self.time_limit + GRACE).await?;
+        let answered = self.remote.act(body, self.time_limit + GRACE).await;
+        if let (true, Err(Failure::Refused { body, .. })) = (self.envelope, &answered) {
+            write_line(output, body)?;
+        }
+        let whole = answered?;
         let answer: Answer =
-            serde_json::from_slice(&bytes).map_err(|_| self.remote.strange(StatusCode::OK))?;
+            serde_json::from_slice(&whole).map_err(|_| self.remote.strange(StatusCode::OK))?;
         if !answer.success {
+            if self.envelope {
+                write_line(output, &whole)?;
+            }
             let name = if call.path.is_empty() {
                 call.action.clone()
             } else {
                 format!("{}.{}", call.path, call.action)
             };
-            write_line(remarks, &format!("chartroom: {name} failed: {}", answer.message))?;
+            let sentence = format!("chartroom: {name} failed: {}", answer.message);
+            write_line(remarks, sentence.as_bytes())?;
             return Ok(Ended::ActionFailed);
         }
-        match (&call.out, answer.response) {
-            (Some(path), response) => {
-                let picture = picture::bytes(response.ok_or(Failure::NoPicture("is empty"))?)?;
-                fs::write(path, picture).map_err(|source| Failure::File {
-                    path: path.clone(),
-                    source,
-                })?;
-                write_line(
-                    output,
-                    &serde_json::Value::from(path.to_string_lossy()).to_string(),
-                )?;
-            }
-            (None, Some(response)) => write_line(output, response.get())?,
-            (None, None) => write_line(output, "null")?,
+        let Some(path) = &call.out else {
+            let result = answer.response.map_or("null", RawValue::get);
+            let line = if self.envelope { &whole } else { result.as_bytes() };
+            write_line(output, line)?;
+            return Ok(Ended::Done);
+        };
+        let picture = picture::bytes(answer.response.ok_or(Failure::NoPicture("is empty"))?)?;
+        fs::write(path, picture).map_err(|source| Failure::File {
+            path: path.clone(),
+            source,
+        })?;
+        let mut line = Value::from(path.to_string_lossy());
+        if self.envelope {
+            line = json!({ "success": true, "response": line });
         }
+        write_line(output, line.to_string().as_bytes())?;
         Ok(Ended::Done)
     }
 }
 
 /// Writes at once: somebody may be waiting for it before writing the next call.
-fn write_line(output: &mut dyn Write, line: &str) -> Result<(), ServerError> {
-    writeln!(output, "{line}")
+fn write_line(output: &mut dyn Write, line: &[u8]) -> Result<(), ServerError> {
+    write(output, line)?;
+    write(output, b"\n")
+}
+
+fn write(output: &mut dyn Write, bytes: &[u8]) -> Result<(), ServerError> {
+    output
+        .write_all(bytes)
         .and_then(|()| output.flush())
         .map_err(|source| ServerError::System {
             what: "The answer could not be written",

@@ -15,6 +15,8 @@ mod remote;
 
 use std::{io, path::PathBuf};
 
+use bytes::Bytes;
+
 pub use command::run;
 
 /// How a script ended that could be run.
@@ -41,7 +43,12 @@ enum Failure {
     Strange { address: String, status: u16 },
     /// The server said no, and why.
     #[error("{message}")]
-    Refused { status: u16, message: String },
+    Refused {
+        status: u16,
+        message: String,
+        /// All of its answer.
+        body: Bytes,
+    },
     #[error("No page is open at this server; open one in a browser, or use --new.")]
     NoSession,
     #[error("Several pages are open at this server; choose one with --session: {0}.")]

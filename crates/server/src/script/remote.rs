@@ -185,6 +185,7 @@ impl Remote {
             Ok(refusal) => Failure::Refused {
                 status: status.as_u16(),
                 message: refusal.message,
+                body: bytes,
             },
             Err(_) => self.strange(status),
         })

@@ -240,10 +240,16 @@ async fn it_is_known_of_a_stored_session_when_its_page_last_asked_for_something(
     server.stop().await;
     server.start_again().await;
     let stored = one().await;
-    assert_eq!((&stored["state"], &stored["files_open"]), (&json!("stored"), &json!(1)));
+    assert_eq!(
+        (&stored["state"], &stored["files_open"]),
+        (&json!("stored"), &json!(1))
+    );
     let time = |session: &serde_json::Value, field: &str| session[field].as_str().unwrap().to_owned();
     let active = time(&stored, "last_activity");
-    assert!(time(&live, "since") <= active && active <= time(&stored, "since"), "{stored}");
+    assert!(
+        time(&live, "since") <= active && active <= time(&stored, "since"),
+        "{stored}"
+    );
 }
 
 #[tokio::test]

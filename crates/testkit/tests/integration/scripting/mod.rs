@@ -1,5 +1,6 @@
 //! Programs that drive the session of a page, here with a client of the testkit as the page.
 
+mod command;
 mod door;
 mod interruptions;
 
