@@ -97,7 +97,7 @@ mod tests {
         let mut near = Lingering::new(near);
         near.write_all(b"too large").await.unwrap();
         drop(near);
-        far.write_all(&[0; 100_000]).await.unwrap();
+        far.write_all(&vec![0; 100_000]).await.unwrap();
         let mut heard = String::new();
         far.read_to_string(&mut heard).await.unwrap();
         assert_eq!(heard, "too large");

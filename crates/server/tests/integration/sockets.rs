@@ -238,8 +238,11 @@ fn an_upgraded_connection_counts_for_its_address_until_the_socket_is_closed() {
         .unwrap();
     let begin = std::time::Instant::now();
     while running.get("/health").status != 200 {
-        assert!(begin.elapsed() < Duration::from_secs(60), "it still counts");
-        std::thread::sleep(Duration::from_millis(10));
+        assert!(
+            begin.elapsed() < std::time::Duration::from_secs(60),
+            "it still counts"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
 

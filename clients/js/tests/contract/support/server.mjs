@@ -95,7 +95,7 @@ class Server {
   }
 
   async #launch() {
-    this.#process = spawn(BINARY, [], { stdio: ['ignore', 'pipe', 'ignore'] });
+    this.#process = spawn(BINARY, ['--ack-wait-ms', '10000'], { stdio: ['ignore', 'pipe', 'ignore'] });
     const failed = once(this.#process, 'error').then(([error]) => {
       throw new Error(`${BINARY} does not start: cargo build -p chartroom-testkit --bin rpc-conformance`, { cause: error });
     });
