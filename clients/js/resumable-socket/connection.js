@@ -349,7 +349,7 @@ export class Connection {
         return this.#flush();
       case 'heartbeat':
         this.#acknowledge();
-        return this.#link?.send(HEARTBEAT_ANSWER);
+        return this.#write(HEARTBEAT_ANSWER);
       case 'answer':
         return;
       default:
@@ -379,7 +379,7 @@ export class Connection {
     this.#clearAcknowledgementTimer();
     if (this.#state !== 'up' || !this.#stream.owes) return;
     this.#stream.settle();
-    this.#link?.send(acknowledgement(this.#stream.received));
+    this.#write(acknowledgement(this.#stream.received));
   }
 
   #flush() {
@@ -387,8 +387,16 @@ export class Connection {
       const message = this.#stream.next(this.#closing !== undefined);
       if (message === undefined) return;
       this.#acknowledge();
-      this.#link?.send(/** @type {any} */ (message));
+      this.#write(message);
     }
+  }
+
+  /**
+   * A link that closes, which is not known before it has closed, takes nothing; it is sent again over the next one.
+   * @param {any} message
+   */
+  #write(message) {
+    if (this.#link?.readyState === 1) this.#link.send(message);
   }
 
   // Life and death
@@ -400,7 +408,7 @@ export class Connection {
         this.#silence = { received: this.#stream.received, times: this.#indulgence() === 1 ? 1 : this.#silence.times + 1 };
         return this.#lose();
       }
-      if (verdict === 'ask') this.#link?.send(HEARTBEAT);
+      if (verdict === 'ask') this.#write(HEARTBEAT);
       this.#lookLater();
     });
   }
@@ -420,7 +428,7 @@ export class Connection {
     const now = this.#environment.now();
     if (this.#state === 'up') {
       this.#liveness.doubt(now);
-      this.#link?.send(HEARTBEAT);
+      this.#write(HEARTBEAT);
       this.#lookLater();
     }
     const isStale = this.#state === 'reopening' && now - this.#since >= STALE;

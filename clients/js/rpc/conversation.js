@@ -106,9 +106,9 @@ export class Conversation {
     this.#lost();
   }
 
-  /** How long an acknowledgement is waited for. */
+  /** How long an acknowledgement is waited for. A stream loses none: there, its end may be slow, or this page. */
   get ackWait() {
-    return Math.max(this.#page.settings.protocol.ackWaitMs, Math.min(SLOWEST, 4 * this.#roundTrip));
+    return this.link.isResumable ? SLOWEST : Math.max(this.#page.settings.protocol.ackWaitMs, Math.min(SLOWEST, 4 * this.#roundTrip));
   }
 
   #sayHello() {

@@ -641,7 +641,7 @@ class Connection {
         return this.#flush();
       case 'heartbeat':
         this.#acknowledge();
-        return this.#link?.send(HEARTBEAT_ANSWER);
+        return this.#write(HEARTBEAT_ANSWER);
       case 'answer':
         return;
       default:
@@ -662,15 +662,18 @@ class Connection {
     this.#clearAcknowledgementTimer();
     if (this.#state !== 'up' || !this.#stream.owes) return;
     this.#stream.settle();
-    this.#link?.send(acknowledgement(this.#stream.received));
+    this.#write(acknowledgement(this.#stream.received));
   }
   #flush() {
     while (this.#state === 'up') {
       const message = this.#stream.next(this.#closing !== undefined);
       if (message === undefined) return;
       this.#acknowledge();
-      this.#link?.send((message));
+      this.#write(message);
     }
+  }
+  #write(message) {
+    if (this.#link?.readyState === 1) this.#link.send(message);
   }
   #lookLater() {
     this.#after(Math.max(0, this.#liveness.planned - this.#environment.now()), () => {
@@ -679,7 +682,7 @@ class Connection {
         this.#silence = { received: this.#stream.received, times: this.#indulgence() === 1 ? 1 : this.#silence.times + 1 };
         return this.#lose();
       }
-      if (verdict === 'ask') this.#link?.send(HEARTBEAT);
+      if (verdict === 'ask') this.#write(HEARTBEAT);
       this.#lookLater();
     });
   }
@@ -692,7 +695,7 @@ class Connection {
     const now = this.#environment.now();
     if (this.#state === 'up') {
       this.#liveness.doubt(now);
-      this.#link?.send(HEARTBEAT);
+      this.#write(HEARTBEAT);
       this.#lookLater();
     }
     const isStale = this.#state === 'reopening' && now - this.#since >= STALE;
