@@ -4,15 +4,15 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import * as cube from './support/demo-cube.mjs';
-import { startServer } from './support/server.mjs';
-import { Viewer, launchBrowser } from './support/viewer.mjs';
+import { startServerAndBrowser } from './support/interruption.mjs';
+import { Viewer } from './support/viewer.mjs';
 
-describe('carta-frontend 4.1.0', { timeout: 300_000 }, () => {
+describe('carta-frontend 4.1.0', { timeout: 900_000 }, () => {
   let server;
   let browser;
 
   before(async () => {
-    [server, browser] = await Promise.all([startServer('4.1.0'), launchBrowser()]);
+    ({ server, browser } = await startServerAndBrowser('4.1.0'));
   });
 
   after(async () => {

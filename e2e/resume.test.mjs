@@ -24,7 +24,7 @@ import { launchSleeper } from './support/viewer.mjs';
 const IN_ORDER = { concurrency: 1 };
 
 // Side by side, since much of it is waiting.
-describe('a session survives', { timeout: 600_000, concurrency: 2 }, () => {
+describe('a session survives', { timeout: 1_500_000, concurrency: 2 }, () => {
   describe('the connection of carta-frontend 6.0.0', IN_ORDER, () => {
     let place;
     let viewer;
@@ -121,6 +121,8 @@ describe('a session survives', { timeout: 600_000, concurrency: 2 }, () => {
         },
         undefined,
         'the histogram of the cube comes',
+        // It is computed when nobody else wants the processor.
+        300_000,
       );
       assert.equal(counted, cube.statistics(0).NumPixels * cube.CHANNELS);
       await viewer.reconnecting(false);

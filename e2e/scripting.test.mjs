@@ -11,7 +11,7 @@ import { decode } from './support/png.mjs';
 /** What the page prints when an action fails; the answer says it too. */
 const FAILED_ACTION = [/Missing (target object|action function)/, /it fails/, /TypeError/];
 
-describe('scripts drive carta-frontend 6.0.0', { timeout: 300_000, concurrency: 1 }, () => {
+describe('scripts drive carta-frontend 6.0.0', { timeout: 900_000, concurrency: 1 }, () => {
   let place;
   let viewer;
   let door;

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 
 import * as cube from './support/demo-cube.mjs';
-import { startServer } from './support/server.mjs';
-import { Viewer, launchBrowser } from './support/viewer.mjs';
+import { startServerAndBrowser } from './support/interruption.mjs';
+import { Viewer } from './support/viewer.mjs';
 
 /** A pixel in the approaching half of the disk, where the line is bright in the first half of the channels. */
 const PIXEL = { x: 250, y: 220 };
@@ -24,13 +24,13 @@ const allClose = (actual, expected, what) => {
   expected.forEach((value, i) => close(actual[i], value, TOLERANCE, `${what} at ${i}`));
 };
 
-describe('carta-frontend 6.0.0', { timeout: 600_000 }, () => {
+describe('carta-frontend 6.0.0', { timeout: 1_500_000 }, () => {
   let server;
   let browser;
   let viewer;
 
   before(async () => {
-    [server, browser] = await Promise.all([startServer('6.0.0'), launchBrowser()]);
+    ({ server, browser } = await startServerAndBrowser('6.0.0'));
   });
 
   after(async () => {
@@ -177,10 +177,10 @@ describe('carta-frontend 6.0.0', { timeout: 600_000 }, () => {
     const stopped = await viewer.until(() => {
       const { channel, requiredChannel } = window.app.activeFrame;
       const idle = !window.app.animatorStore.isAnimationActive && window.app.tileService.remainingTiles === 0;
-      return idle && channel === requiredChannel && channel;
+      return idle && channel === requiredChannel && `${channel}`;
     });
     const cursor = await viewer.hover(PIXEL.x, PIXEL.y);
-    close(cursor.value, cube.value(PIXEL.x, PIXEL.y, stopped), 1e-5, `value in channel ${stopped}`);
+    close(cursor.value, cube.value(PIXEL.x, PIXEL.y, Number(stopped)), 1e-5, `value in channel ${stopped}`);
   });
 
   test('zooming in brings tiles of full resolution', async () => {

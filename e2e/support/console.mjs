@@ -2,13 +2,12 @@
 
 import { mkdir } from 'node:fs/promises';
 
+import { NETWORK_FAILURE, PATIENCE } from './viewer.mjs';
+
 const ARTEFACTS = new URL('../artefacts/', import.meta.url);
 
-/** How long anything may take, in milliseconds. */
-const PATIENCE = 30_000;
-
 /** What the browser prints when a link is cut on purpose. */
-const EXPECTED = [/^WebSocket connection to \S+ failed/, /net::ERR_CONNECTION_REFUSED/];
+const EXPECTED = [NETWORK_FAILURE, /net::ERR_CONNECTION_REFUSED/];
 
 /** The names of the views, in order. */
 export const VIEWS = ['Sessions', 'Jobs', 'Metrics', 'Files', 'Scripting', 'Log rules'];

@@ -1,5 +1,7 @@
 // The scripting door, as a program uses it: plain HTTP.
 
+import { PATIENCE } from './viewer.mjs';
+
 /** Calls sessions of a server. The server's address is looked up at each call, since its process may be another. */
 export class Door {
   #server;
@@ -15,7 +17,7 @@ export class Door {
   }
 
   /** Has the page of a session carry out an action; gives the status and the body of the answer. */
-  call(session, path, action, parameters = [], { isAsync = false, returnPath, timeout = 30_000, wait = true } = {}) {
+  call(session, path, action, parameters = [], { isAsync = false, returnPath, timeout = PATIENCE, wait = true } = {}) {
     const wish = { session_id: session, path, action, parameters, async: isAsync, timeout_ms: timeout };
     return this.#fetch(`scripting/action${wait ? '' : '?wait=0'}`, {
       method: 'POST',

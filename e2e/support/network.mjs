@@ -3,6 +3,8 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
+import { whileTaken } from './server.mjs';
+
 /** What a WebSocket begins with; every other connection carries files of the page or REST calls. */
 const UPGRADE = /^upgrade: *websocket\r$/im;
 
@@ -71,8 +73,7 @@ class Network {
     if (this.#listener) return;
     // The ends of a connection close on their own: what is half open must be able to stay so.
     const listener = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
-    listener.listen(this.#port, '127.0.0.1');
-    await once(listener, 'listening');
+    await whileTaken(() => once(listener.listen(this.#port, '127.0.0.1'), 'listening'));
     this.#listener = listener;
     this.#port = listener.address().port;
   }

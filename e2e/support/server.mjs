@@ -1,11 +1,19 @@
 // A Chartroom server of our own for each test file.
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** How long a process that was told to end may take, in milliseconds. */
+const END = 60_000;
+
+/** How long somebody else may have a port that was let go, in milliseconds. */
+const TAKEN = 30_000;
 
 /** What `cargo xtask test` hands over. */
 function given(name) {
@@ -26,8 +34,7 @@ export const data = () => given('CHARTROOM_DATA');
  */
 export async function startServer(frontendVersion, options = [], folder = data()) {
   const state = await mkdtemp(join(tmpdir(), 'chartroom-e2e-'));
-  const port = String(await freePort());
-  const own = ['--frontend', frontend(frontendVersion), '--port', port, '--state-dir', state, '--no-browser'];
+  const own = ['--frontend', frontend(frontendVersion), '--state-dir', state, '--no-browser'];
   const server = new Server(state, ['serve', folder, ...own, ...options]);
   try {
     await server.start();
@@ -57,17 +64,27 @@ class Server {
     this.#arguments = args;
   }
 
+  /** Before the first start 0, which asks for any free one. */
   get port() {
-    return Number(this.address.port);
+    return Number(this.address?.port ?? 0);
   }
 
   /** Starts a process; resolves when it listens. */
-  async start() {
-    const child = spawn(given('CHARTROOM_SERVER'), this.#arguments, { stdio: ['ignore', 'pipe', 'pipe'] });
+  start() {
+    return whileTaken(() => this.#launch());
+  }
+
+  async #launch() {
+    const words = [...this.#arguments, '--port', String(this.port)];
+    const child = spawn(given('CHARTROOM_SERVER'), words, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
-    this.#ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal)));
+    this.#ended = new Promise((resolve) => {
+      child.on('exit', (code, signal) => resolve(code ?? signal));
+      // One that could not be started does not exit.
+      child.on('error', resolve);
+    });
     createInterface({ input: child.stderr }).on('line', (line) => this.log.push(line));
-    this.address = await listening(child, this.#ended, this.log);
+    this.address = await listening(child, this.log);
   }
 
   /** Ends the process as a crash would; nothing in it gets to say or write anything. */
@@ -102,16 +119,22 @@ class Server {
     return Number(line?.split(' ')[1] ?? 0);
   }
 
-  #signal(signal) {
-    this.#process?.kill(signal);
-    return this.#ended;
+  async #signal(signal) {
+    const child = this.#process;
+    child?.kill(signal);
+    const impatience = setTimeout(() => child?.kill('SIGKILL'), END);
+    const how = await this.#ended;
+    clearTimeout(impatience);
+    return how;
   }
 }
 
 /** The address in the first line of standard output. */
-async function listening(child, ended, log) {
+async function listening(child, log) {
   const first = new Promise((resolve) => createInterface({ input: child.stdout }).once('line', resolve));
-  const line = await Promise.race([first, ended.then((how) => `the server ended (${how})`)]);
+  // Closed rather than ended: by then all that it logged has been read.
+  const closed = once(child, 'close').then(([code, signal]) => `the server ended (${code ?? signal})`);
+  const line = await Promise.race([first, closed]);
   const match = /^chartroom listening on (http:\S+)$/.exec(line);
   if (!match) throw new Error(`${line}\n${log.join('\n')}`);
   return new URL(match[1]);
@@ -129,6 +152,18 @@ async function quiet(address) {
     body: JSON.stringify({ telemetryConsentShown: true, telemetryMode: 'none', checkNewRelease: false }),
   });
   if (!answer.ok) throw new Error(`the preference store answered ${answer.status}: ${await answer.text()}`);
+}
+
+/** Listens on a port that may have been let go, again and again as long as somebody else has it. */
+export async function whileTaken(listen) {
+  for (const deadline = Date.now() + TAKEN; ; ) {
+    try {
+      return await listen();
+    } catch (error) {
+      if (!/EADDRINUSE|Could not listen on/.test(error.message) || Date.now() > deadline) throw error;
+      await sleep(250);
+    }
+  }
 }
 
 export function freePort() {

@@ -1,12 +1,12 @@
 // The official frontend in a headless Chromium: what a user sees and does.
 
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { chromium } from 'playwright-core';
 
 const ARTEFACTS = new URL('../artefacts/', import.meta.url);
 
 /** How long anything may take, in milliseconds: the page renders in software, perhaps on a busy machine. */
-const PATIENCE = 90_000;
+export const PATIENCE = 90_000;
 
 /** Software rendering of WebGL, and no calls of the browser's own to the outside. */
 const ARGUMENTS = [
@@ -25,10 +25,10 @@ const ARGUMENTS = [
 /** What the page prints when it cannot reach the outside services that it calls at start. */
 const EXPECTED = [/AxiosError: Network Error/, /alasky\.cds\.unistra\.fr/, /telemetry\.cartavis\.org/];
 
-/** What the browser prints when a network fails on purpose. */
-export const NETWORK_FAILURE = /^WebSocket connection to \S+ failed/;
+/** What the browser prints when a network fails on purpose, perhaps while a page is sending. */
+export const NETWORK_FAILURE = /^WebSocket (connection to \S+ failed|is already in CLOSING or CLOSED state)/;
 
-const OPTIONS = { executablePath: process.env.CHARTROOM_CHROMIUM, args: ARGUMENTS };
+const OPTIONS = { executablePath: process.env.CHARTROOM_CHROMIUM, args: ARGUMENTS, timeout: PATIENCE };
 
 export const launchBrowser = () => chromium.launch(OPTIONS);
 
@@ -59,12 +59,38 @@ function watchNotices() {
   }).observe(document, { childList: true, subtree: true });
 }
 
+/**
+ * Has the page, from its start on, decompress one tile after the other, and notes those that have come and wait for
+ * that; the page itself counts them as there. It has a worker for each processor and loses a tile for good when that of
+ * a later request comes back before the last one of an earlier request, as happens where processors are busy.
+ */
+function orderTiles() {
+  const waiting = (window.__waitingTiles = []);
+  window.Worker = class extends Worker {
+    constructor(...words) {
+      super(...words);
+      this.addEventListener('message', ({ data }) => {
+        if (data?.[0] !== 'decompress') return;
+        waiting.shift();
+        waiting[0]?.();
+      });
+    }
+
+    postMessage(message, ...more) {
+      const post = () => super.postMessage(message, ...more);
+      if (message?.[0] !== 'decompress') return post();
+      if (waiting.push(post) === 1) post();
+    }
+  };
+}
+
 /** What a page that did not come to an end was doing; run in the page. */
 const describe = () => ({
   session: document.querySelector('#info-session-id')?.textContent,
   frames: window.app?.frames?.map((frame) => frame.frameInfo.fileInfo.name),
   loading: window.app?.fileLoading,
   remainingTiles: window.app?.tileService?.remainingTiles,
+  waitingTiles: window.__waitingTiles?.length,
   alert: window.app?.alertStore?.alertText,
 });
 
@@ -98,10 +124,11 @@ export class Viewer {
   static async open(browser, address, query = {}, expected = []) {
     const viewer = new Viewer(await browser.newPage({ viewport: { width: 1600, height: 1000 } }), expected);
     await viewer.page.addInitScript(watchNotices);
+    await viewer.page.addInitScript(orderTiles);
     const url = new URL(address);
     Object.entries({ skipTelemetry: '1', ...query }).forEach(([name, value]) => url.searchParams.set(name, value));
     await viewer.page.goto(url.href);
-    await viewer.page.locator('#info-session-id').waitFor({ state: 'attached', timeout: 60_000 });
+    await viewer.page.locator('#info-session-id').waitFor({ state: 'attached' });
     return viewer;
   }
 
@@ -214,10 +241,21 @@ export class Viewer {
     await this.page.screenshot({ path: new URL(`${name}.png`, ARTEFACTS).pathname });
   }
 
+  /** The drawn image alone, as a `data:` URL of a PNG. */
+  image() {
+    return this.page.evaluate(() => document.querySelector('#raster-canvas').toDataURL());
+  }
+
+  /** Keeps what [`image`](Viewer#image) gave for people to look at. */
+  async keep(name, image) {
+    await mkdir(ARTEFACTS, { recursive: true });
+    await writeFile(new URL(`${name}.png`, ARTEFACTS), Buffer.from(image.split(',')[1], 'base64'));
+  }
+
   /** Waits until `condition`, run in the page with `argument`, gives something true, and gives that. */
-  async until(condition, argument, what = condition) {
+  async until(condition, argument, what = condition, timeout = PATIENCE) {
     try {
-      return await (await this.page.waitForFunction(condition, argument, { polling: 50 })).jsonValue();
+      return await (await this.page.waitForFunction(condition, argument, { polling: 50, timeout })).jsonValue();
     } catch (error) {
       const state = await this.page.evaluate(describe).catch((reason) => `${reason}`);
       const words = [`never happened: ${what}; the page: ${JSON.stringify(state)}`, ...this.#console, ...this.errors];
@@ -244,22 +282,23 @@ export class Viewer {
     return this.settled();
   }
 
-  /** Waits until no tile is missing and the picture has not changed for half a second, and gives its fingerprint. */
+  /** Waits until no tile is missing and the picture has come to rest, and gives its fingerprint. */
   async settled() {
     let last;
-    for (let since = Date.now(), deadline = since + PATIENCE; Date.now() < deadline; ) {
+    // Counted in frames: while a page is kept from running nothing changes, however long that takes.
+    for (let same = 0, deadline = Date.now() + PATIENCE; Date.now() < deadline; ) {
       const now = await this.fingerprint();
-      if (now !== last || !(await this.complete())) since = Date.now();
-      if (Date.now() - since > 500) return now;
+      same = now === last && (await this.complete()) ? same + 1 : 0;
+      if (same >= 10) return now;
       last = now;
       await this.page.waitForTimeout(50);
     }
     throw new Error('never happened: the picture comes to rest');
   }
 
-  /** Whether every tile that the view needs is there. */
+  /** Whether every tile that the view needs is there and can be drawn. */
   complete() {
-    return this.page.evaluate(() => window.app.tileService.remainingTiles === 0);
+    return this.page.evaluate(() => window.app.tileService.remainingTiles === 0 && window.__waitingTiles.length === 0);
   }
 
   /** Waits until the page shows a channel as received, tiles included. */
@@ -273,7 +312,9 @@ export class Viewer {
 
   /** A number that changes with any pixel of the drawn image. */
   fingerprint() {
-    return this.page.evaluate(() => {
+    return this.page.evaluate(async () => {
+      // The page draws in frames, of which a busy machine gives it few.
+      await new Promise(requestAnimationFrame);
       const canvas = document.querySelector('#raster-canvas');
       const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
       return new Uint32Array(data.buffer).reduce((hash, pixel) => Math.imul(hash ^ pixel, 16777619), 2166136261);

@@ -1,12 +1,30 @@
 //! `cargo xtask test`: all tests, with one summary at the end.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::ops::AddAssign;
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::command::{Outcome, TaskError, cargo, not_started, run_aside};
+use crate::command::{Outcome, TaskError, cargo, not_started, run_aside, succeeds};
 use crate::{browser, clients, demo, frontend, node, places, python};
+
+/// A runner that prints nothing for so long hangs. Longer than [`E2E_LIMIT`], which ends one file of tests only.
+const SILENCE: Duration = Duration::from_mins(35);
+
+/// How often it is looked whether a runner has ended.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long the last lines of a runner that has ended may take to be read.
+const MOMENT: Duration = Duration::from_secs(5);
+
+/// How long a file of tests may take in Node.js 20, in milliseconds; in Node.js 24, each test and each hook. There is no
+/// `--test-force-exit` besides: with it reports of tests get lost now and then, in either.
+const NODE_LIMIT: &str = "--test-timeout=300000";
+
+/// The same in the browser.
+const E2E_LIMIT: &str = "--test-timeout=1800000";
 
 /// Which tests to run.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +102,8 @@ pub(crate) fn run(parts: Parts) -> Outcome {
 
 /// `cargo test` rather than another runner: it is on every machine, and it runs the doc tests too.
 fn rust() -> Outcome<Count> {
+    // On its own, since a compiler may be silent for as long as it likes.
+    run_aside(cargo().args(["test", "--workspace", "--no-run"]))?;
     let mut command = cargo();
     command
         .args(["test", "--workspace", "--no-fail-fast"])
@@ -117,7 +137,7 @@ fn of_clients() -> Outcome<Count> {
         clients::check_types(&folder)?;
         count += counted(
             Command::new("node")
-                .args(["--test", "--test-reporter=spec"])
+                .args(["--test", "--test-reporter=spec", NODE_LIMIT])
                 .env(
                     "CHARTROOM_RPC_CONFORMANCE",
                     places::binary("rpc-conformance", "debug"),
@@ -142,7 +162,9 @@ fn in_python() -> Outcome<Count> {
     let version = frontend::VERSIONS[0];
     let mut command = Command::new(&interpreter);
     command
-        .args(["-m", "pytest", "-p", "no:cacheprovider"])
+        // A line for each test, at once: dots in a buffer are no sign of life.
+        .args(["-m", "pytest", "-v", "-p", "no:cacheprovider"])
+        .env("PYTHONUNBUFFERED", "1")
         .current_dir(folder)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env(
@@ -185,7 +207,12 @@ fn in_browser() -> Outcome<Count> {
     }
     let data = demo::data()?;
     command
-        .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
+        .args([
+            "--test",
+            "--test-reporter=spec",
+            "--test-concurrency=1",
+            E2E_LIMIT,
+        ])
         .current_dir(folder)
         .env("CHARTROOM_SERVER", places::binary("chartroom", "debug"))
         .env("CHARTROOM_CHAT", places::binary("chat", "debug/examples"))
@@ -225,28 +252,113 @@ fn build_servers() -> Outcome {
 }
 
 /// Runs a test runner, shows what it prints, and adds up what `summary` finds in its lines. A runner that fails
-/// without a failed test, because something did not compile or crashed, counts as one; so does one without tests.
+/// without a failed test, because something did not compile or crashed, counts as one; so does one without tests, and
+/// one that hangs.
 fn counted(command: &mut Command, summary: fn(&str) -> Option<Count>) -> Outcome<Count> {
-    let mut child = command
+    counted_unless_silent(command, summary, SILENCE)
+}
+
+fn counted_unless_silent(
+    command: &mut Command,
+    summary: fn(&str) -> Option<Count>,
+    limit: Duration,
+) -> Outcome<Count> {
+    let is_group = own_group(command);
+    let mut runner = command
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|source| not_started(command, source))?;
+    let lines = lines(runner.stdout.take());
     let mut count = Count::default();
-    for line in child
-        .stdout
-        .take()
-        .into_iter()
-        .flat_map(|output| BufReader::new(output).lines())
-        .map_while(Result::ok)
-    {
+    let mut note = |line: String| {
         say(&line);
         count += summary(&line).unwrap_or_default();
+    };
+    let mut heard = Instant::now();
+    let status = loop {
+        match lines.recv_timeout(TICK) {
+            Ok(line) => {
+                note(line);
+                heard = Instant::now();
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            // It has closed its output, and ends now or hangs.
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(TICK),
+        }
+        let status = runner.try_wait().map_err(|source| not_started(command, source))?;
+        if status.is_some() {
+            break status;
+        }
+        if heard.elapsed() > limit {
+            end(&mut runner, is_group);
+            break None;
+        }
+    };
+    // What it left running may hold its output open.
+    let deadline = Instant::now() + MOMENT;
+    while let Some(left) = deadline.checked_duration_since(Instant::now())
+        && let Ok(line) = lines.recv_timeout(left)
+    {
+        note(line);
     }
-    let status = child.wait().map_err(|source| not_started(command, source))?;
+    let Some(status) = status else {
+        let program = command.get_program().to_string_lossy();
+        eprintln!(
+            "{program} was ended, since it had printed nothing for {} s.",
+            limit.as_secs()
+        );
+        count.failed += 1;
+        return Ok(count);
+    };
     if (!status.success() && count.failed == 0) || count == Count::default() {
         count.failed = 1;
     }
     Ok(count)
+}
+
+/// The lines of an output as they come, whatever bytes they are of.
+fn lines(output: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (sender, receiver) = sync_channel(1024);
+    thread::spawn(move || {
+        let mut output = BufReader::new(output?);
+        let mut line = Vec::new();
+        while output.read_until(b'\n', &mut line).ok()? > 0 {
+            let text = String::from_utf8_lossy(&line);
+            sender.send(text.trim_end_matches(['\r', '\n']).to_owned()).ok()?;
+            line.clear();
+        }
+        Some(())
+    });
+    receiver
+}
+
+/// Has a command start with a process group of its own, with which all that it starts can be ended; tells whether it
+/// will have one. At a terminal it has none: Ctrl-C reaches our group only.
+#[cfg(unix)]
+fn own_group(command: &mut Command) -> bool {
+    let wanted = !std::io::IsTerminal::is_terminal(&std::io::stdin());
+    if wanted {
+        std::os::unix::process::CommandExt::process_group(command, 0);
+    }
+    wanted
+}
+
+/// There are no groups.
+#[cfg(not(unix))]
+fn own_group(_: &mut Command) -> bool {
+    false
+}
+
+/// Ends a runner, and with it its group if it has one of its own.
+fn end(runner: &mut Child, is_group: bool) {
+    if is_group {
+        // In every shell, while not every system has a program of this name.
+        let kill = format!("kill -s KILL -- -{}", runner.id());
+        succeeds(Command::new("sh").args(["-c", &kill]));
+    }
+    // It may have ended by now.
+    let _ = runner.kill();
+    let _ = runner.wait();
 }
 
 /// The number that ends where `word` starts.
@@ -270,7 +382,7 @@ mod checks {
         command
     }
 
-    fn lines(line: &str) -> Option<Count> {
+    fn passed(line: &str) -> Option<Count> {
         line.strip_prefix("passed ")?
             .parse()
             .ok()
@@ -279,22 +391,45 @@ mod checks {
 
     #[test]
     fn what_the_runner_reports_is_added_up() {
-        let count = counted(&mut shell("echo passed 3; echo other; echo passed 4"), lines).unwrap();
+        let count = counted(&mut shell("echo passed 3; echo other; echo passed 4"), passed).unwrap();
         assert_eq!(count, Count { passed: 7, failed: 0 });
     }
 
     #[test]
     fn a_runner_that_dies_without_a_report_counts_as_a_failure() {
-        let count = counted(&mut shell("echo passed 3; exit 101"), lines).unwrap();
+        let count = counted(&mut shell("echo passed 3; exit 101"), passed).unwrap();
         assert_eq!(count, Count { passed: 3, failed: 1 });
     }
 
     #[test]
     fn no_tests_at_all_count_as_a_failure() {
         assert_eq!(
-            counted(&mut shell("echo nothing"), lines).unwrap(),
+            counted(&mut shell("echo nothing"), passed).unwrap(),
             Count { passed: 0, failed: 1 }
         );
+    }
+
+    #[test]
+    fn a_runner_that_falls_silent_is_ended_and_counts_as_a_failure() {
+        let start = Instant::now();
+        let mut silent = shell("echo passed 3; sleep 60");
+        let count = counted_unless_silent(&mut silent, passed, Duration::from_secs(2)).unwrap();
+        assert_eq!(count, Count { passed: 3, failed: 1 });
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn what_a_runner_leaves_behind_is_not_waited_for() {
+        let start = Instant::now();
+        let count = counted(&mut shell("sleep 60 2>/dev/null & echo passed 3"), passed).unwrap();
+        assert_eq!(count, Count { passed: 3, failed: 0 });
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_line_that_is_not_text_does_not_end_the_reading() {
+        let count = counted(&mut shell(r"printf 'a\377b\npassed 3\npassed 4'"), passed).unwrap();
+        assert_eq!(count, Count { passed: 7, failed: 0 });
     }
 
     #[test]

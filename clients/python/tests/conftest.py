@@ -17,7 +17,7 @@ from chartroom import HeadlessSession, Session
 
 TOKEN = "a-token"
 
-#: Seconds that a browser may take to start, also on a busy machine.
+#: Seconds that a server or a browser may take to start, also on a busy machine.
 PATIENCE = 300.0
 
 
@@ -129,14 +129,23 @@ def serving(state: Path, *options: str) -> Iterator[str]:
             command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, "CHARTROOM_AUTH_TOKEN": TOKEN}
         )
     assert process.stdout is not None
+    # Nothing is waited for without an end: a server that does not say where it listens is ended, and so is its output.
+    impatience = threading.Timer(PATIENCE, process.kill)
+    impatience.start()
     try:
         line = process.stdout.readline().decode()
+        impatience.cancel()
         assert line.startswith("chartroom listening on "), (line, (state / "log").read_text())
         yield line.split()[-1]
     finally:
         process.terminate()
-        process.wait()
-        process.stdout.close()
+        try:
+            process.wait(60)
+        finally:
+            # Only a process that hangs is still there.
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
 
 @pytest.fixture(scope="session")

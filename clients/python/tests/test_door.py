@@ -175,7 +175,7 @@ def test_cancelling_hangs_up(echo: Echo) -> None:
 
     async def cancelled() -> None:
         task = asyncio.create_task(opened.call_async("", "act", timeout=60))
-        await asyncio.get_running_loop().run_in_executor(None, echo.came.wait)
+        assert await asyncio.get_running_loop().run_in_executor(None, echo.came.wait, 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
