@@ -653,6 +653,11 @@ export interface Capabilities {
   /** Gives back what it gets. */
   "echo@1": {
     calls: {
+      "*": {
+        args: unknown[];
+        payload: Record<string, unknown>;
+        result: Echo;
+      };
       /** The arguments and the path of the message. */
       say: {
         args: unknown[];

@@ -116,6 +116,8 @@ async fn a_server_that_slept_asks_its_links_before_it_gives_them_up() {
     // Whoever does not answer has as long for it as ever.
     tokio::time::advance(LIVENESS / 3).await;
     client.peer.say(wire::heartbeat_answer()).await;
+    // So that it is heard before the server sleeps.
+    tokio::time::sleep(Duration::from_millis(1)).await;
     tokio::time::advance(10 * LIVENESS).await;
     let begin = tokio::time::Instant::now();
     assert_eq!(client.peer.hear().await, wire::heartbeat().into());
