@@ -175,9 +175,8 @@ describe('carta-frontend 6.0.0', { timeout: 1_500_000 }, () => {
     await viewer.picture('animation');
     await viewer.part('animator-play-stop-button').click();
     const stopped = await viewer.until(() => {
-      const { channel, requiredChannel } = window.app.activeFrame;
-      const idle = !window.app.animatorStore.isAnimationActive && window.app.tileService.remainingTiles === 0;
-      return idle && channel === requiredChannel && `${channel}`;
+      const { channel } = window.app.activeFrame;
+      return !window.app.animatorStore.isAnimationActive && window.__complete() && `${channel}`;
     });
     const cursor = await viewer.hover(PIXEL.x, PIXEL.y);
     close(cursor.value, cube.value(PIXEL.x, PIXEL.y, Number(stopped)), 1e-5, `value in channel ${stopped}`);
@@ -203,7 +202,7 @@ describe('carta-frontend 6.0.0', { timeout: 1_500_000 }, () => {
     const stokesQ = await viewer.settled();
     await viewer.page.evaluate(() => window.app.activeFrame.setChannels(7, 14, true));
     await viewer.until(
-      () => window.app.activeFrame.stokes === 14 && window.app.tileService.remainingTiles === 0,
+      () => window.app.activeFrame.stokes === 14 && window.__complete(),
       undefined,
       'the linear polarisation is shown',
     );

@@ -105,8 +105,9 @@ export async function snapshot(viewer) {
 export async function assertSame(viewer, before) {
   assert.equal(await viewer.page.evaluate(() => window.__marker), 'not reloaded', 'the page was not reloaded');
   assert.equal(await viewer.session(), before.session, 'the session');
+  const picture = await viewer.settled();
   assert.deepEqual(await viewer.state(), before.state, 'images, channels, polarisations and regions');
-  if ((await viewer.settled()) === before.picture) return;
+  if (picture === before.picture) return;
   // For people, who see at once what no two numbers tell.
   await viewer.keep('differs-before', before.image);
   await viewer.keep('differs-after', await viewer.image());

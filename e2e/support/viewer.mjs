@@ -60,12 +60,18 @@ function watchNotices() {
 }
 
 /**
- * Has the page, from its start on, decompress one tile after the other, and notes those that have come and wait for
- * that; the page itself counts them as there. It has a worker for each processor and loses a tile for good when that of
- * a later request comes back before the last one of an earlier request, as happens where processors are busy.
+ * Has the page, from its start on, decompress one tile after the other: it has a worker for each processor, and loses a
+ * tile for good when that of a later request comes back before the last one of an earlier request, as happens where
+ * processors are busy. Also tells whether the image that is shown is complete; tiles that have come and wait to be
+ * decompressed are there in the page's own count.
  */
 function orderTiles() {
-  const waiting = (window.__waitingTiles = []);
+  const waiting = [];
+  window.__complete = () => {
+    const { activeFrame, tileService } = window.app;
+    const isCurrent = activeFrame.channel === activeFrame.requiredChannel && activeFrame.stokes === activeFrame.requiredStokes;
+    return isCurrent && tileService.remainingTiles === 0 && waiting.length === 0;
+  };
   window.Worker = class extends Worker {
     constructor(...words) {
       super(...words);
@@ -90,7 +96,7 @@ const describe = () => ({
   frames: window.app?.frames?.map((frame) => frame.frameInfo.fileInfo.name),
   loading: window.app?.fileLoading,
   remainingTiles: window.app?.tileService?.remainingTiles,
-  waitingTiles: window.__waitingTiles?.length,
+  complete: window.app?.activeFrame && window.__complete(),
   alert: window.app?.alertStore?.alertText,
 });
 
@@ -190,7 +196,7 @@ export class Viewer {
     await this.until(
       ([channel, stokes]) => {
         const frame = window.app.activeFrame;
-        return frame.channel === channel && frame.stokes === stokes && window.app.tileService.remainingTiles === 0;
+        return frame.channel === channel && frame.stokes === stokes && window.__complete();
       },
       [channel, stokes],
       `channel ${channel}, polarisation ${stokes} is shown`,
@@ -298,13 +304,13 @@ export class Viewer {
 
   /** Whether every tile that the view needs is there and can be drawn. */
   complete() {
-    return this.page.evaluate(() => window.app.tileService.remainingTiles === 0 && window.__waitingTiles.length === 0);
+    return this.page.evaluate(() => window.__complete());
   }
 
   /** Waits until the page shows a channel as received, tiles included. */
   channel(channel) {
     return this.until(
-      (channel) => window.app.activeFrame?.channel === channel && window.app.tileService.remainingTiles === 0,
+      (channel) => window.app.activeFrame?.channel === channel && window.__complete(),
       channel,
       `channel ${channel} is shown`,
     );
@@ -368,18 +374,22 @@ export class Viewer {
     return this.cursor(x, y);
   }
 
-  /** Waits until the cursor's value for a pixel has come, then reads the information bar. */
+  /** Waits until the cursor's value for a pixel has come and the information bar shows it, and reads that. */
   async cursor(x, y) {
-    await this.until(
+    const text = await this.until(
       ([x, y]) => {
         const { cursorValue, requiredChannel } = window.app.activeFrame ?? {};
         const at = cursorValue?.position;
-        return at?.x === x && at?.y === y && cursorValue.channel === requiredChannel;
+        if (at?.x !== x || at?.y !== y || cursorValue.channel !== requiredChannel) return false;
+        const text = document.querySelector('.cursor-overlay-div')?.innerText.replaceAll('\u00a0', ' ') ?? '';
+        const shown = Number(/Value:\s+(\S+)/.exec(text)?.[1]);
+        const { value } = cursorValue;
+        const isShown = Number.isNaN(value) ? Number.isNaN(shown) : Math.abs(shown - value) <= 1e-5 * Math.abs(value);
+        return isShown && text.includes(`Image: (${x}, ${y})`) && text;
       },
       [x, y],
-      `the value at (${x}, ${y}) comes`,
+      `the value at (${x}, ${y}) comes and is shown`,
     );
-    const text = (await this.page.locator('.cursor-overlay-div').innerText()).replaceAll('\u00a0', ' ');
     const pixel = /Image: \((-?\d+), (-?\d+)\)/.exec(text);
     const value = /Value:\s+(\S+)/.exec(text) ?? /(NaN)/.exec(text);
     return { text, x: Number(pixel?.[1]), y: Number(pixel?.[2]), value: Number(value?.[1]) };
