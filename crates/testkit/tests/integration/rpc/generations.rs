@@ -1,6 +1,6 @@
 //! Which messages belong to the conversation as it is, and which to one that is over.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::elsewhere::Elsewhere;
 use super::{Outcome, Server, kinds, page, stats};
