@@ -74,7 +74,7 @@ async fn begin_all(beginnings: Arc<Beginnings>, session: Weak<Session>, lane: Ar
         // must the task that writes them to the socket, which is woken on this thread.
         if !meter.begins_quickly() {
             if let Some(session) = session.upgrade() {
-                session.flush();
+                session.release();
             }
             tokio::task::yield_now().await;
         }

@@ -273,6 +273,14 @@ impl Session {
         self.lock().outbox.hold();
     }
 
+    /// Sends what the driver keeps back. What it does not keep back it sends itself, and it may be doing so.
+    fn release(&self) {
+        let mut state = self.lock();
+        if state.outbox.is_held() {
+            state.outbox.flush(&self.sender);
+        }
+    }
+
     /// The transport took the message of this number.
     fn sent(&self, number: u64) {
         self.lock().outbox.sent(number);

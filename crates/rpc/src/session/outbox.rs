@@ -41,6 +41,11 @@ impl Outbox {
         self.held = true;
     }
 
+    /// Whether everything is kept back.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// Sends as much as the transport takes.
     pub(crate) fn flush(&mut self, sender: &ChannelSender<Key>) {
         self.held = false;
