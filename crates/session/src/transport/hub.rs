@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use futures_util::{Sink, Stream as Incoming};
 use tokio::sync::Semaphore;
 
 use super::channel::Channel;
 use super::host::{Claim, Host};
 use super::key::{Secret, SecretHash, StreamKey, StreamName};
 use super::link::{NoHello, drive, hello};
-use super::message::{Message, SocketError, SocketMessage};
+use super::message::{Message, MessageSocket};
 use super::pump::{Pump, part_unread, say_goodbye};
 use super::shared::{Close, Limits, LinkNumber, NotResumed, Shared, now};
 use super::stream::{OtherEnd, ResumeError, Stream};
@@ -146,9 +145,7 @@ impl<K: Send + 'static> Hub<K> {
     /// is valid UTF-8. `principal` is who opened it, after authentication; its origin has been checked.
     pub async fn attach<S, H>(&self, socket: S, principal: Principal, host: &H)
     where
-        S: Incoming<Item = Result<SocketMessage, SocketError>>
-            + Sink<SocketMessage, Error = SocketError>
-            + Send,
+        S: MessageSocket + Send,
         H: Host<K>,
     {
         let mut socket = pin!(socket);
@@ -208,9 +205,7 @@ impl<K: Send + 'static> Hub<K> {
     /// Heartbeats are pings.
     pub async fn attach_plain<S, H>(&self, socket: S, principal: Principal, host: &H)
     where
-        S: Incoming<Item = Result<SocketMessage, SocketError>>
-            + Sink<SocketMessage, Error = SocketError>
-            + Send,
+        S: MessageSocket + Send,
         H: Host<K>,
     {
         let socket = pin!(socket);

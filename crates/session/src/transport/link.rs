@@ -1,8 +1,8 @@
 //! The life of one link, from its hello to its close frame.
 
-use futures_util::{Sink, Stream as Incoming, StreamExt};
+use futures_util::StreamExt;
 
-use super::message::{Message, SocketError, SocketMessage, Unreadable};
+use super::message::{Message, MessageSocket, SocketError, SocketMessage, Unreadable};
 use super::pump::{Departure, Pump};
 use super::shared::{Close, Leave, LinkNumber, Shared};
 use super::wire::{self, Handshake, Hello, ProtocolError, code};
@@ -34,7 +34,7 @@ impl From<SocketError> for NoHello {
 /// Waits for the hello.
 pub(super) async fn hello<S>(socket: &mut S) -> Result<Hello, NoHello>
 where
-    S: Incoming<Item = Result<SocketMessage, SocketError>> + Unpin,
+    S: MessageSocket + Unpin,
 {
     let message = loop {
         match socket.next().await.ok_or(NoHello::Gone)?? {
@@ -58,7 +58,7 @@ where
 /// Runs a link to its end, and tells its stream how that came.
 pub(super) async fn drive<S, K>(mut pump: Pump<S, K>, shared: &Shared<K>, link: LinkNumber)
 where
-    S: Incoming<Item = Result<SocketMessage, SocketError>> + Sink<SocketMessage, Error = SocketError> + Unpin,
+    S: MessageSocket + Unpin,
 {
     let _guard = LinkGuard(shared, link);
     let departure = pump.run().await;

@@ -1,6 +1,7 @@
 //! What goes over channels and sockets.
 
 use bytes::Bytes;
+use futures_util::{Sink, Stream};
 
 use super::wire::code;
 
@@ -79,6 +80,17 @@ impl From<Message> for SocketMessage {
             Message::Binary(bytes) => Self::Binary(bytes),
         }
     }
+}
+
+/// What messages come from and go to: a WebSocket, whichever library it comes from.
+pub trait MessageSocket:
+    Stream<Item = Result<SocketMessage, SocketError>> + Sink<SocketMessage, Error = SocketError>
+{
+}
+
+impl<S> MessageSocket for S where
+    S: Stream<Item = Result<SocketMessage, SocketError>> + Sink<SocketMessage, Error = SocketError>
+{
 }
 
 /// Why nothing more comes from a WebSocket, or goes to it, whichever library it comes from.

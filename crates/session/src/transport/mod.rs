@@ -25,7 +25,7 @@ pub use channel::{Channel, ChannelEvent, ChannelReceiver, ChannelSender};
 pub use host::{Claim, Host};
 pub use hub::{Hub, HubOptions};
 pub use key::{Secret, SecretHash, StreamKey, StreamName};
-pub use message::{Message, SocketError, SocketMessage, Unreadable};
+pub use message::{Message, MessageSocket, SocketError, SocketMessage, Unreadable};
 pub use stream::{OtherEnd, Received, ResumeError, Stream};
 pub use wire::ProtocolError;
 

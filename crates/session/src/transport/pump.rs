@@ -8,10 +8,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
-use futures_util::{FutureExt, Sink, SinkExt, Stream as Incoming, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::time::Sleep;
 
-use super::message::{Message, SocketError, SocketMessage, Unreadable};
+use super::message::{Message, MessageSocket, SocketError, SocketMessage, Unreadable};
 use super::shared::{Close, Leave, LinkNumber, Outgoing, Shared, now};
 use super::wire;
 
@@ -111,7 +111,7 @@ impl From<SocketError> for Departure {
 
 impl<S, K> Pump<S, K>
 where
-    S: Incoming<Item = Result<SocketMessage, SocketError>> + Sink<SocketMessage, Error = SocketError> + Unpin,
+    S: MessageSocket + Unpin,
 {
     /// A pump that begins by writing `first`, if there is one.
     pub(crate) fn new(
@@ -378,7 +378,7 @@ where
 /// Sends a last message, if there is one, and a close frame, and waits a little for the answer.
 pub(crate) async fn say_goodbye<S>(mut socket: S, last: Option<SocketMessage>, close: Close)
 where
-    S: Incoming<Item = Result<SocketMessage, SocketError>> + Sink<SocketMessage, Error = SocketError> + Unpin,
+    S: MessageSocket + Unpin,
 {
     let goodbye = async {
         send_last(&mut socket, last, close).await?;
@@ -396,7 +396,7 @@ where
 /// As [`say_goodbye`], on a socket that cannot be read any more: the other end has a moment to read the close frame.
 pub(crate) async fn part_unread<S>(mut socket: S, last: Option<SocketMessage>, close: Close)
 where
-    S: Sink<SocketMessage, Error = SocketError> + Unpin,
+    S: MessageSocket + Unpin,
 {
     let sent = tokio::time::timeout(CLOSING, send_last(&mut socket, last, close)).await;
     if matches!(sent, Ok(Ok(()))) {
@@ -406,7 +406,7 @@ where
 
 async fn send_last<S>(socket: &mut S, last: Option<SocketMessage>, close: Close) -> Result<(), SocketError>
 where
-    S: Sink<SocketMessage, Error = SocketError> + Unpin,
+    S: MessageSocket + Unpin,
 {
     if let Some(last) = last {
         socket.feed(last).await?;
